@@ -1,0 +1,94 @@
+"""Files that are whole or absent, and what every artefact says about its origin."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from pcl.errors import UserError
+
+PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas")
+
+
+def write(path: Path, content: bytes | str | Callable[[BinaryIO], None]) -> None:
+    """Write a file through a temporary one, fsync and rename: readers see the old content or the new.
+
+    Raises:
+        UserError: the folder cannot be written or the disk is full; the old file is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); nothing was lost, free the disk or mend the rights "
+            "and start again"
+        ) from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys, so that equal content gives equal bytes."""
+    write(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        UserError: it is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise UserError(f"{path}: not valid JSON ({error}); delete its folder and run the step again") from error
+
+
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write a compressed .npz of named arrays; equal arrays give equal bytes."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    write(path, buffer.getvalue())
+
+
+def provenance(**facts: Any) -> dict[str, Any]:
+    """Facts about a run with code revision, versions and machine."""
+    return {
+        "code": revision(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {package: version(package) for package in PACKAGES},
+        **facts,
+    }
+
+
+def revision() -> str:
+    """The commit of the code, "-dirty" after it where files differ; "unknown" outside a git checkout."""
+    here = Path(__file__).parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    if shutil.which("git") is None:
+        return "unknown"
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() if found.returncode == 0 else "unknown"

@@ -1,0 +1,144 @@
+"""The command line: every step of the pipeline by hand.
+
+Heavy imports stay inside the commands, so that `pcl --help` and the aggregating steps start quickly.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pcl import config as configuration
+from pcl.errors import UserError
+
+STUDY = click.option("--study", help="The study whose settings count; the one params.yaml selects unless given.")
+SEED = click.option("--seed", type=int, default=0, show_default=True)
+BUDGET = click.option("--budget", type=int, help="Questions; the study's budget for the task unless given.")
+KEY = click.option("--key", help="Stop unless the path to be written carries this key.")
+THREADS = click.option("--threads", type=int, default=1, show_default=True, help="Processor threads of torch.")
+
+
+class Commands(click.Group):
+    """Commands in the order of the data flow; what a user can mend is one message and exit status 2."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The order of definition."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(2)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--params", type=Path, default=configuration.PARAMS, show_default=True, help="The config file.")
+@click.version_option(package_name="pcl")
+@click.pass_context
+def main(ctx: click.Context, params: Path) -> None:
+    """Personalised clustering: relabel, pretrain, ask and train, score, and draw the tables and figures."""
+    ctx.obj = params
+
+
+def _plan(ctx: click.Context, study: str | None) -> Any:
+    from pcl.plan import Plan
+
+    return Plan(configuration.load(ctx.obj), study)
+
+
+def _run(ctx: click.Context, study: str | None, place: tuple[str, str, str], seed: int, budget: int | None) -> Any:
+    task, orientation, arm = place
+    return _plan(ctx, study).run(task, orientation, arm, seed, budget)
+
+
+def _expect(key: str | None, path: Path, found: str) -> None:
+    if key is not None and key != found:
+        raise UserError(
+            f"{path}: made with key {key}, but params.yaml now says {found}; it was edited after this job was planned, "
+            "so start snakemake again"
+        )
+
+
+def _threads(count: int) -> None:
+    # Before torch is imported: OpenMP reads its variable once.
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    import torch
+
+    torch.set_num_threads(count)
+
+
+@main.command()
+@click.argument("task")
+@KEY
+@click.pass_context
+def prepare(ctx: click.Context, task: str, key: str | None) -> None:
+    """Read a task's data set from its official files into arrays with a manifest."""
+    from pcl import datasets
+
+    data = _plan(ctx, None).data(task)
+    _expect(key, data.path, data.key)
+    datasets.prepare(data.name, data.settings, None, data.path)
+
+
+@main.command()
+@click.argument("task")
+@click.argument("orientation")
+@KEY
+@click.pass_context
+def relabel(ctx: click.Context, task: str, orientation: str, key: str | None) -> None:
+    """Map a data set's classes to the target clusters of an orientation."""
+    from pcl import datasets, orientations
+
+    target = _plan(ctx, None).target(task, orientation)
+    _expect(key, target.path, target.key)
+    orientations.write(target.map, datasets.load(target.data.path), target.path)
+
+
+@main.command()
+@click.argument("place", nargs=3, metavar="TASK ORIENTATION ARM")
+@SEED
+@BUDGET
+@STUDY
+@THREADS
+@KEY
+@click.pass_context
+def pretrain(
+    ctx: click.Context, place: tuple[str, str, str], seed: int, budget: int | None, study: str | None,
+    threads: int, key: str | None,
+) -> None:  # fmt: skip
+    """Train what arms and budgets share, on a first few random answers."""
+    from pcl import plan, runs
+
+    run = _run(ctx, study, place, seed, budget)
+    if run.pretraining is not None:
+        _expect(key, run.pretraining.path, plan.key(run.pretraining.spec))
+    _threads(threads)
+    click.echo(runs.pretrain(run))
+
+
+@main.command()
+@click.argument("place", nargs=3, metavar="TASK ORIENTATION ARM")
+@SEED
+@BUDGET
+@STUDY
+@THREADS
+@KEY
+@click.pass_context
+def train(
+    ctx: click.Context, place: tuple[str, str, str], seed: int, budget: int | None, study: str | None,
+    threads: int, key: str | None,
+) -> None:  # fmt: skip
+    """Ask, train, assign and score one run."""
+    from pcl import runs
+
+    run = _run(ctx, study, place, seed, budget)
+    _expect(key, run.path, run.key)
+    _threads(threads)
+    click.echo(runs.train(run))

@@ -1,0 +1,230 @@
+"""params.yaml: the one config of Snakemake, DVC and the command line, read and checked in one place.
+
+Every mistake is reported at once, with the path of its key and, for a misspelt name, the nearest right one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from pcl.errors import UserError
+
+PARAMS = Path("params.yaml")
+METRICS = ("nmi", "ari", "f", "pairwise_f1", "acc")
+
+Metric = Literal["nmi", "ari", "f", "pairwise_f1", "acc"]
+Split = Literal["train", "test"]
+
+
+class Strict(BaseModel):
+    """A mapping of the config in which an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Task(Strict):
+    """A data set and the number of clusters to find in it."""
+
+    dataset: str
+    clusters: int = Field(ge=2)
+
+
+class OracleChoice(Strict):
+    """Who answers "same cluster?" in a run: an oracle's name and its settings."""
+
+    name: str = "truth"
+    settings: dict[str, Any] = {}
+
+
+class Arm(Strict):
+    """A method with settings: one row of a table."""
+
+    method: str
+    label: str
+    preset: str | None = None
+    settings: dict[str, Any] = {}
+    oracle: OracleChoice = OracleChoice()
+    source: str | None = Field(None, description="the arm whose frozen features this one clusters")
+
+
+class Table(Strict):
+    """Which arms, in which groups, on which tasks make one table."""
+
+    title: str
+    orientation: str
+    tasks: Literal["all", "ablation"]
+    split: Split = "test"
+    rows: dict[str, list[str]] = Field(description="group heading -> arms, in the order of the table")
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms of every group, in the order of the table."""
+        return [arm for arms in self.rows.values() for arm in arms]
+
+
+class Curve(Strict):
+    """A figure of scores against the number of questions (Fig. 4)."""
+
+    kind: Literal["curve"]
+    title: str
+    orientation: str
+    arms: list[str]
+    metrics: list[Metric] = ["acc", "nmi"]
+    splits: list[Split] = ["train", "test"]
+
+
+class Projection(Strict):
+    """A figure of features in two dimensions before and after training (Fig. 5)."""
+
+    kind: Literal["projection"]
+    title: str
+    arm: str
+    orientations: list[str]
+    split: Split = "test"
+    points: int = Field(2000, ge=50, description="images drawn at most")
+
+
+class Resources(Strict):
+    """What one training job asks of the machine; no number depends on it."""
+
+    threads: int = Field(1, ge=1)
+    mem_mb: int = Field(2000, ge=1)
+    runtime: int = Field(60, ge=1, description="minutes")
+    gpu: int = Field(0, ge=0)
+
+
+class Study(Strict):
+    """A named selection of tasks, budgets, seeds and training scale."""
+
+    title: str
+    tasks: list[str] = Field(min_length=1)
+    ablation: str = Field(description="the task of Tables 4 and 5 and of Fig. 4")
+    projection: str = Field(description="the task of Fig. 5")
+    seeds: list[int] = Field(min_length=1)
+    budgets: dict[str, int] = Field(description="task -> questions in the tables")
+    curve: list[int] = Field(description="numbers of questions in Fig. 4")
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    resources: Resources = Resources()
+    training: dict[str, Any] = Field({}, description="settings for every method that has them")
+    methods: dict[str, dict[str, Any]] = Field({}, description="method -> settings in this study")
+
+
+class Config(Strict):
+    """The whole of params.yaml."""
+
+    study: str
+    datasets: dict[str, dict[str, Any]] = {}
+    tasks: dict[str, Task]
+    arms: dict[str, Arm]
+    tables: dict[str, Table]
+    figures: dict[str, Curve | Projection] = Field(description="figure -> what it shows")
+    studies: dict[str, Study]
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML 1.2 file (`1e-3` is a number, `no` a string, a key given twice an error).
+
+    Raises:
+        UserError: the file is missing, unreadable, not YAML or not a mapping.
+    """
+    try:
+        content = YAML(typ="safe", pure=True).load(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}, line {mark.line + 1}" if mark else str(path)
+        problem = str(error.problem or error.context).splitlines()[0]
+        raise UserError(f"{where}: not valid YAML: {problem}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected a mapping of keys to values, found {type(content).__name__}")
+    return content
+
+
+def load(path: Path = PARAMS) -> Config:
+    """The checked config; raises UserError with every mistake in it."""
+    config: Config = validate(Config, read_yaml(path), str(path))
+    problems = list(_dangling_names(config))
+    if problems:
+        raise UserError(_listed(str(path), problems))
+    return config
+
+
+def validate(model: type[BaseModel], values: dict[str, Any], where: str) -> Any:
+    """An instance of `model`; raises UserError listing every wrong key below `where`."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problems = []
+        for item in error.errors():
+            loc = [part for part in item["loc"] if part not in ("curve", "projection")]
+            key = ".".join(str(part) for part in loc)
+            if item["type"] == "extra_forbidden":
+                known = _keys_at(model, loc[:-1])
+                problems.append(f"{key}: unknown key{did_you_mean(str(loc[-1]), known)}")
+            elif item["type"] == "missing":
+                problems.append(f"{key}: required, but not given")
+            else:
+                message = item["msg"].removeprefix("Value error, ")
+                problems.append(f"{key}: {message} (found {item['input']!r})")
+        raise UserError(_listed(where, list(dict.fromkeys(problems)))) from error
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of an error message about an unknown name: the nearest known one, or all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if near:
+        return f" {name!r}; did you mean {near[0]!r}?"
+    return f" {name!r}; known: {', '.join(names) or 'none'}"
+
+
+def _listed(where: str, problems: list[str]) -> str:
+    if len(problems) == 1:
+        return f"{where}: {problems[0]}"
+    return "\n".join([f"{where}: {len(problems)} problems", *(f"  - {problem}" for problem in problems)])
+
+
+def _keys_at(model: type[BaseModel], loc: list[Any]) -> list[str]:
+    """The keys that the model allows at a place in the config."""
+    here: Any = model
+    for part in loc:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            here = here.model_fields[part].annotation if part in here.model_fields else None
+        else:
+            here = get_args(here)[-1] if get_args(here) else None
+    models = [m for m in (here, *get_args(here)) if isinstance(m, type) and issubclass(m, BaseModel)]
+    return [name for m in models for name in m.model_fields]
+
+
+def _dangling_names(config: Config) -> Iterable[str]:
+    """Every name that points to nothing."""
+
+    def missing(where: str, names: Iterable[str], known: Iterable[str], what: str) -> Iterable[str]:
+        known = list(known)
+        return (f"{where}: no {what}{did_you_mean(n, known)}" for n in names if n not in known)
+
+    yield from missing("study", [config.study], config.studies, "study")
+    for name, arm in config.arms.items():
+        yield from missing(f"arms.{name}.source", [arm.source] if arm.source else [], config.arms, "arm")
+    for name, table in config.tables.items():
+        yield from missing(f"tables.{name}.rows", table.arms, config.arms, "arm")
+    for name, figure in config.figures.items():
+        arms = figure.arms if isinstance(figure, Curve) else [figure.arm]
+        yield from missing(f"figures.{name}", arms, config.arms, "arm")
+    for name, study in config.studies.items():
+        here = f"studies.{name}"
+        yield from missing(f"{here}.tasks", study.tasks, config.tasks, "task")
+        yield from missing(f"{here}.ablation", [study.ablation], study.tasks, "task of the study")
+        yield from missing(f"{here}.projection", [study.projection], study.tasks, "task of the study")
+        yield from missing(f"{here}.budgets", study.budgets, study.tasks, "task of the study")
+        for task in study.tasks:
+            if task not in study.budgets:
+                yield f"{here}.budgets.{task}: required, but not given"

@@ -1,0 +1,181 @@
+"""The prepared form of a data set: four arrays and a manifest in one folder, memory-mapped when read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
+
+from pcl.datasets import base
+from pcl.errors import UserError
+
+SPLITS = ("train", "test")
+FILES = ("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy")
+MANIFEST = "manifest.json"
+
+
+class ArrayRecord(BaseModel, extra="forbid", frozen=True):
+    """What one .npy file holds; `sha256` is that of the whole file, as `sha256sum` prints it."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    sha256: str
+
+
+class Manifest(BaseModel, extra="forbid", frozen=True):
+    """What a prepared folder holds and how it was made."""
+
+    dataset: str
+    version: int
+    settings: dict[str, Any]
+    classes: tuple[str, ...]
+    n: dict[str, int]
+    per_class: dict[str, dict[str, int]]
+    arrays: dict[str, ArrayRecord]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images uint8 [N, C, H, W] and fine labels int64 [N], read-only."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A prepared data set."""
+
+    train: Split
+    test: Split
+    manifest: Manifest
+
+
+def save(folder: Path, dataset: base.Dataset, settings: BaseModel, arrays: base.Arrays) -> Manifest:
+    """The manifest of the folder just written. A folder without a manifest is unfinished, so it comes last.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MANIFEST).unlink(missing_ok=True)
+        records = {}
+        for name, array in zip(FILES, (array for split in SPLITS for array in arrays[split]), strict=True):
+            write_atomically(folder / name, partial(np.save, arr=array, allow_pickle=False))
+            digest = sha256(folder / name)
+            records[name] = ArrayRecord(shape=array.shape, dtype=str(array.dtype), sha256=digest)
+        manifest = Manifest(
+            dataset=dataset.name(),
+            version=dataset.version,
+            settings=settings.model_dump(mode="json"),
+            classes=dataset.classes,
+            n={split: len(arrays[split][1]) for split in SPLITS},
+            per_class={split: counts(arrays[split][1], dataset.classes) for split in SPLITS},
+            arrays=records,
+        )
+        text = manifest.model_dump_json(indent=2) + "\n"
+        write_atomically(folder / MANIFEST, lambda file: file.write(text.encode()))
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    return manifest
+
+
+def load(folder: Path) -> Splits:
+    """The prepared data set in a folder, its arrays memory-mapped read-only.
+
+    Raises:
+        UserError: a file is missing, cut short or not what the manifest says.
+    """
+    manifest = read_manifest(folder)
+    arrays = {}
+    for name in FILES:
+        record = manifest.arrays.get(name)
+        try:
+            array = np.load(folder / name, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise _unusable(folder / name, str(error)) from error
+        if record is None or (array.shape, str(array.dtype)) != (record.shape, record.dtype):
+            raise _unusable(folder / name, f"{array.dtype} {list(array.shape)} is not what {MANIFEST} says")
+        arrays[name] = array
+    train, test = (Split(arrays[f"{split}_images.npy"], arrays[f"{split}_labels.npy"]) for split in SPLITS)
+    for name, split in zip(SPLITS, (train, test), strict=True):
+        if not len(split.images) == len(split.labels) == manifest.n.get(name):
+            raise _unusable(folder / MANIFEST, f"{name} images, labels and `n` differ in number")
+    return Splits(train, test, manifest)
+
+
+def verify(folder: Path) -> Manifest:
+    """The folder's manifest, after every array's sha256 was computed anew and found right.
+
+    Raises:
+        UserError: naming every file that is missing or differs.
+    """
+    manifest = read_manifest(folder)
+    wrong = [
+        name
+        for name, record in manifest.arrays.items()
+        if not (folder / name).is_file() or sha256(folder / name) != record.sha256
+    ]
+    if wrong:
+        raise _unusable(folder, f"{', '.join(wrong)}: missing, or not as {MANIFEST} recorded")
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a prepared folder.
+
+    Raises:
+        UserError: it is missing or not a manifest.
+    """
+    path = folder / MANIFEST
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from error
+    except ValidationError as error:
+        raise _unusable(path, f"not a manifest ({error.errors()[0]['msg']})") from error
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """Write a file so that it is either there whole or not at all, whenever the process ends."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def counts(labels: NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, int]:
+    """Class -> images with that label."""
+    return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
+
+
+def sha256(path: Path) -> str:
+    """The hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def short_key(value: Any) -> str:
+    """Eight hex digits that stand for a value: of the sha256 of its JSON with sorted keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _unusable(path: Path, problem: str) -> UserError:
+    folder = path if path.is_dir() else path.parent
+    return UserError(f"{path}: {problem}; delete the folder {folder} and run `pcl prepare` again")

@@ -1,0 +1,38 @@
+"""Where tensors live, and at what precision the network runs."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from pcl.errors import UserError
+
+
+def choose(name: str) -> torch.device:
+    """The device of that name; "auto" is the first present of cuda, mps and cpu.
+
+    Raises:
+        UserError: the device is not on this machine.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(device for device, there in present.items() if there))
+    if not present.get(name):
+        raise UserError(f"device: {name!r} is not available here; set device to auto or cpu")
+    return torch.device(name)
+
+
+def autocast(device: torch.device) -> AbstractContextManager[None]:
+    """bfloat16 for the network on a GPU that has it; float32 everywhere else.
+
+    Never on a CPU: some virtual machines list the instructions and die of them.
+    """
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.autocast("cuda", torch.bfloat16)
+    return nullcontext()
+
+
+def memory_format(device: torch.device) -> torch.memory_format:
+    """Channels last where convolutions are faster that way."""
+    return torch.channels_last if device.type == "cuda" else torch.contiguous_format

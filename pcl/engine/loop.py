@@ -1,0 +1,207 @@
+"""The training loop, for every method: a generator that yields questions and is sent their answers.
+
+Whoever drives it decides who answers (the relabelled truth, a log, a person) and what happens between epochs
+(progress, checkpoints). The loop itself never sees a label.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from pcl import registry
+from pcl import seed as seeds
+from pcl.engine import device
+from pcl.errors import UserError
+from pcl.oracles.log import Answer
+from pcl.strategies.base import PairView, Strategy
+
+if TYPE_CHECKING:
+    from pcl.engine.session import Batch, Session
+    from pcl.methods.base import DeepMethod, Stage
+    from pcl.types import Tensor
+
+CONFIDENT = 0.9999
+
+
+@dataclass(frozen=True)
+class Question:
+    """Are training images i and j in the same cluster?"""
+
+    i: int
+    j: int
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch is over: the session may be saved now."""
+
+    stage: str
+    number: int
+    losses: dict[str, float]
+    ended: bool
+
+
+Training = Generator[Question | Epoch, bool | None, None]
+
+
+class Diverged(UserError):
+    """The loss is no longer a number."""
+
+
+def train(method: DeepMethod, session: Session, stages: list[Stage], optimizer_state: dict | None) -> Training:
+    """Run the stages from where the session stands; yields questions and ends of epochs.
+
+    A session that was saved in the middle of its first stage goes on with the optimiser's state.
+
+    Raises:
+        Diverged: a loss is not finite; names stage, epoch and step.
+        Contradiction: an answer contradicts earlier ones.
+    """
+    for stage in stages:
+        session.stage = stage
+        method_settings = getattr(method.settings, "query", None)
+        strategy = _strategy(stage.strategy, method_settings) if stage.strategy else None
+        if not session.epoch:
+            yield from _ask_at_random(session, stage)
+            method.start_stage(session)
+        optimizer = torch.optim.Adam(session.network.parameters(), stage.lr, weight_decay=stage.weight_decay)
+        if optimizer_state is not None:
+            optimizer.load_state_dict(optimizer_state)
+            optimizer_state = None
+        session.optimizer = optimizer
+        ended = False
+        while session.epoch < stage.epochs and not ended:
+            method.start_epoch(session)
+            session.network.train(not stage.frozen_statistics)
+            losses = yield from _epoch(method, session, strategy)
+            session.epoch += 1
+            ended = session.epoch == stage.epochs or method.finished(session)
+            yield Epoch(stage.name, session.epoch, losses, ended)
+        session.epoch = 0
+
+
+def _strategy(name: str, settings: object) -> Strategy:
+    strategy: Strategy = registry.get("pcl.strategies", "Strategy", name)(settings)
+    return strategy
+
+
+def _epoch(
+    method: DeepMethod, session: Session, strategy: Strategy | None
+) -> Generator[Question | Epoch, bool | None, dict[str, float]]:
+    """One pass over the batches; the mean of every loss term over its steps."""
+    stage, sums, counts = session.stage, {}, {}
+    for step, batch in enumerate(session.batches()):
+        with device.autocast(session.device):
+            outputs = method.forward(session.network, batch)
+        if strategy is not None and session.remaining > 0:
+            yield from _ask(session, batch, outputs, strategy, step)
+        session.link(batch)
+        if stage.extend_from is not None and session.epoch >= stage.extend_from:
+            _suppose(session, batch, outputs)
+        terms = method.loss(outputs, batch, session)
+        loss = torch.stack(list(terms.values())).sum()
+        if not math.isfinite(loss.item()):
+            named = ", ".join(f"{name} {value.item():.4g}" for name, value in terms.items())
+            raise Diverged(
+                f"stage {stage.name}, epoch {session.epoch + 1}, step {step + 1}: the loss is not a number ({named}); "
+                "lower lr or set clip for this arm. The last checkpoint is kept"
+            )
+        session.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if stage.clip is not None:
+            torch.nn.utils.clip_grad_norm_(session.network.parameters(), stage.clip)
+        session.optimizer.step()
+        for name, value in terms.items():
+            sums[name] = sums.get(name, 0.0) + value.item()
+            counts[name] = counts.get(name, 0) + 1
+    return {name: total / counts[name] for name, total in sums.items()}
+
+
+def _ask_at_random(session: Session, stage: Stage) -> Training:
+    """Ask the questions that come before a stage: uniform over unknown pairs, within fixed batches or anywhere."""
+    generator = seeds.numpy_generator(session.seed, stage.name, "questions")
+    groups = [np.arange(session.size)]
+    if stage.within_batches:
+        from pcl.engine.session import chunks
+
+        groups = list(chunks(session.fixed_order(), stage.batch_size))
+    shares = np.array([len(g) * (len(g) - 1) for g in groups], dtype=float)
+    count, failures = min(stage.questions, session.remaining), 0
+    while count > 0 and failures < 10_000:
+        group = groups[generator.choice(len(groups), p=shares / shares.sum())]
+        i, j = sorted(int(x) for x in generator.choice(group, 2, replace=False))
+        if session.constraints.relation(i, j) is not None:
+            failures += 1
+            continue
+        same = yield Question(i, j)
+        session.record(_answer(session, i, j, same, 0, {}))
+        count, failures = count - (same is not None), failures + (same is None)
+
+
+def _ask(
+    session: Session, batch: Batch, outputs: dict[str, Tensor], strategy: Strategy, step: int
+) -> Training:
+    """Ask about the batch's best unknown pair, if there is one."""
+    session.link(batch)
+    view = pair_view(session, batch, outputs["z"].detach(), step)
+    allowed = strategy.allowed(view)
+    scores = strategy.scores(view)
+    best = int(scores["score"].masked_fill(~allowed, -math.inf).argmax())
+    a, b = divmod(best, len(batch.index))
+    if not bool(allowed[a, b]):
+        return
+    terms = {name: float(values[a, b]) for name, values in scores.items()}
+    i, j = sorted((int(batch.index[a]), int(batch.index[b])))
+    same = yield Question(i, j)
+    session.record(_answer(session, i, j, same, step, terms))
+
+
+def pair_view(session: Session, batch: Batch, z: Tensor, step: int) -> PairView:
+    """What a strategy sees of a batch, from the rows z [R, M] of its views."""
+    views = F.normalize(z, dim=1).view(-1, len(batch.index), z.shape[1])
+    first, last = views[0], views[-1]
+    unknown = ~(batch.must | batch.cannot | session.unsure(batch.index))
+    return PairView(
+        similarity=(views @ views.mT).mean(0),
+        first=first @ first.T,
+        cross=first @ last.T,
+        must=batch.must,
+        cannot=batch.cannot,
+        candidates=unknown.triu(1),
+        remaining=session.remaining / session.budget,
+        generator=seeds.torch_generator(session.seed, "strategy", session.epoch, step),
+    )
+
+
+def _answer(session: Session, i: int, j: int, same: bool | None, step: int, terms: dict[str, float]) -> Answer:
+    number = len(session.answers) + 1
+    return Answer(number, i, j, same, step, session.epoch, session.stage.name, terms)
+
+
+def _suppose(session: Session, batch: Batch, outputs: dict[str, Tensor]) -> None:
+    """Constraint extension: take the batch's surest unknown pair for a must-link.
+
+    Sure means the same arg max, both probabilities and the similarity above 0.9999. Such links cost no question,
+    are kept apart from answers, and never override one.
+
+    Source: Geng et al., AAAI-25, Section 4.1; hhdxwen/PCL@943dfcc, train.py (there switched off).
+    """
+    p, z = (outputs[name].detach()[: len(batch.index)] for name in ("p", "z"))
+    confidence, cluster = p.max(1)
+    sure = confidence > CONFIDENT
+    views = F.normalize(outputs["z"].detach(), dim=1).view(-1, len(batch.index), z.shape[1])
+    similarity = (views @ views.mT).mean(0)
+    known = batch.must | batch.cannot | batch.pseudo
+    fits = sure[:, None] & sure[None] & (cluster[:, None] == cluster[None]) & (similarity > CONFIDENT)
+    fits = (fits & ~known).triu(1)
+    if fits.any():
+        a, b = divmod(int(similarity.masked_fill(~fits, -math.inf).argmax()), len(batch.index))
+        session.pseudo_links.append((int(batch.index[a]), int(batch.index[b])))
+        session.link(batch)

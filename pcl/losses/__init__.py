@@ -1,0 +1,7 @@
+"""Loss functions: pure, each with its equation. Imported when first used, so that settings load without torch."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submodules=["constrained", "contrastive", "pairs", "student"]
+)

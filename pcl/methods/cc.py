@@ -1,0 +1,68 @@
+"""CC: contrast between images and between clusters, without a question asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Gt
+
+from pcl import losses, networks
+from pcl.methods import base
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from pcl.engine.session import Batch, Session
+
+
+class Settings(base.DeepSettings):
+    """Settings of CC."""
+
+    features: base.Positive = 128
+    temperature: Annotated[float, Gt(0)] = 0.5
+    column_temperature: Annotated[float, Gt(0)] = 1.0
+    entropy_weight: base.NonNegative = 1.0
+
+
+class Method(base.DeepMethod):
+    """Contrastive clustering: an instance head and a cluster head trained together.
+
+    Source: Li et al., "Contrastive Clustering", AAAI-21; reference code Yunfan-Li/Contrastive-Clustering@61daba8.
+    """
+
+    version = 1
+    supervised = False
+    Settings = Settings
+    settings: Settings
+
+    def stages(self) -> list[base.Stage]:
+        """One stage, end to end."""
+        return [self.stage("train", self.settings.epochs, batches="shuffled")]
+
+    def build(self, channels: int) -> nn.Module:
+        """Backbone, instance head and cluster head."""
+        return networks.heads.contrastive_network(
+            self.settings, channels, self.clusters, self.settings.features
+        )
+
+    def forward(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """z and p of both views; each view passes the network by itself, so that its batch statistics are its own."""
+        return networks.heads.both_views(network, batch.views)
+
+    def loss(self, outputs: dict[str, Tensor], batch: Batch, session: Session) -> dict[str, Tensor]:
+        """Instance contrast, cluster contrast and the balance of both views."""
+        z, p, contrast = outputs["z"], outputs["p"], losses.contrastive
+        first, second = p.chunk(2)
+        return {
+            "instance": contrast.nt_xent(z, self.settings.temperature),
+            "cluster": contrast.column_contrast(p, self.settings.column_temperature),
+            "balance": self.settings.entropy_weight * (contrast.balance(first) + contrast.balance(second)),
+        }
+
+    def probabilities(self, network: nn.Module, images: Tensor) -> Tensor:
+        """The cluster head's answer."""
+        return networks.heads.cluster_probabilities(network, images)
+
+    def embed(self, network: nn.Module, images: Tensor) -> Tensor:
+        """The backbone's features."""
+        return networks.heads.features(network, images)

@@ -1,0 +1,7 @@
+"""Backbones, heads and decoders. Imported when first used, so that reading a config never imports torch."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submodules=["attention", "autoencoder", "backbone", "heads"]
+)

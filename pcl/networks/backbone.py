@@ -1,0 +1,72 @@
+"""The common backbone: a ResNet of basic blocks without its classifier.
+
+Source: He et al., "Deep residual learning for image recognition", CVPR 2016, in torchvision's topology
+(pytorch/vision, models/resnet.py): at width 64 and the ImageNet stem, the weights of one load into the other.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.nn import functional as F
+
+from pcl.types import Float, Tensor
+
+BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+
+
+def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+    """A 3×3 convolution that keeps H×W, divided by the stride, without bias."""
+    return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+
+
+class BasicBlock(nn.Module):
+    """Two 3×3 convolutions around a shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = conv3x3(inputs, outputs, stride), nn.BatchNorm2d(outputs)
+        self.conv2, self.bn2 = conv3x3(outputs, outputs), nn.BatchNorm2d(outputs)
+        self.downsample: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+            self.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
+        """The block's feature maps."""
+        h = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        return F.relu(self.bn2(self.conv2(h)).add_(self.downsample(x)), inplace=True)
+
+
+class ResNet(nn.Module):
+    """Pooled features of a ResNet, ≥ 0: [B, C, H, W] → [B, 8·width] (512 at width 64).
+
+    `stem="imagenet"` is a 7×7 convolution of stride 2 and a max-pool (for images of 64 pixels and more);
+    `stem="small"` is one 3×3 convolution of stride 1.
+    """
+
+    def __init__(self, channels: int, depth: int, width: int, stem: str) -> None:
+        super().__init__()
+        self.features = 8 * width
+        if stem == "imagenet":
+            self.conv1 = nn.Conv2d(channels, width, 7, 2, padding=3, bias=False)
+            self.maxpool: nn.Module = nn.MaxPool2d(3, 2, padding=1)
+        else:
+            self.conv1, self.maxpool = conv3x3(channels, width), nn.Identity()
+        self.bn1 = nn.BatchNorm2d(width)
+        inputs = width
+        for number, blocks in enumerate(BLOCKS[depth], start=1):
+            outputs = width << (number - 1)
+            strides = [1 if number == 1 else 2] + [1] * (blocks - 1)
+            layer = [BasicBlock(inputs if i == 0 else outputs, outputs, s) for i, s in enumerate(strides)]
+            self.add_module(f"layer{number}", nn.Sequential(*layer))
+            inputs = outputs
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
+        """Features after global average pooling."""
+        h = self.maxpool(F.relu(self.bn1(self.conv1(x)), inplace=True))
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            h = layer(h)
+        return h.mean((2, 3))

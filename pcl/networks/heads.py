@@ -1,0 +1,80 @@
+"""What sits on the backbone: projections, cluster heads and centroids."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from pcl.methods.base import DeepSettings
+from pcl.networks.backbone import ResNet
+from pcl.types import Float, Tensor
+
+
+def mlp(inputs: int, outputs: int) -> nn.Sequential:
+    """Linear, ReLU, Linear, the hidden layer as wide as the input (CC's heads; Li et al., AAAI-21)."""
+    return nn.Sequential(nn.Linear(inputs, inputs), nn.ReLU(), nn.Linear(inputs, outputs))
+
+
+class InstanceHead(nn.Module):
+    """Unit vectors for contrast between images: [B, D] → [B, M]."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.layers = mlp(inputs, outputs)
+
+    def forward(self, h: Float[Tensor, "B D"]) -> Float[Tensor, "B M"]:
+        """Rows of length one."""
+        return F.normalize(self.layers(h), dim=1)
+
+
+class ClusterHead(nn.Module):
+    """Cluster probabilities: [B, D] → [B, K]."""
+
+    def __init__(self, inputs: int, clusters: int) -> None:
+        super().__init__()
+        self.layers = mlp(inputs, clusters)
+
+    def forward(self, h: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
+        """Rows that sum to one."""
+        return torch.softmax(self.layers(h).float(), dim=1)
+
+
+class Centroids(nn.Module):
+    """K trainable cluster centres in an embedding of D dimensions (DEC and its family)."""
+
+    def __init__(self, clusters: int, features: int) -> None:
+        super().__init__()
+        self.centres = nn.Parameter(torch.zeros(clusters, features))
+
+    def forward(self, z: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
+        """Squared distances to the centres."""
+        return (z[:, None] - self.centres[None]).square().sum(2)
+
+
+def contrastive_network(settings: DeepSettings, channels: int, clusters: int, features: int) -> nn.ModuleDict:
+    """Backbone, instance head and cluster head (CC; 21,876,674 parameters with ResNet34 and K = 2)."""
+    b = settings.backbone
+    backbone = ResNet(channels, b.depth, b.width, b.stem)
+    heads = {"instance": InstanceHead(backbone.features, features)}
+    return nn.ModuleDict({"backbone": backbone, **heads, "cluster": ClusterHead(backbone.features, clusters)})
+
+
+def features(network: nn.Module, images: Float[Tensor, "B C S S"]) -> Float[Tensor, "B D"]:
+    """What the heads of such a network see: the backbone's output, after attention where there is one."""
+    h = network["backbone"](images)
+    return network["attention"](h) if "attention" in network else h
+
+
+def cluster_probabilities(network: nn.Module, images: Float[Tensor, "B C S S"]) -> Float[Tensor, "B K"]:
+    """The cluster head's answer for images as they are."""
+    return network["cluster"](features(network, images))
+
+
+def both_views(network: nn.Module, views: list[Float[Tensor, "B C S S"]]) -> dict[str, Tensor]:
+    """Rows of the instance head, `z` [R, M], and of the cluster head, `p` [R, K], of all views stacked.
+
+    Each view passes the network by itself, so that its batch statistics, and its attention, are its own.
+    """
+    seen = torch.cat([features(network, view) for view in views])
+    return {"z": network["instance"](seen).float(), "p": network["cluster"](seen)}

@@ -1,0 +1,330 @@
+"""What a study consists of: data, target clusters, pretraining and runs, each with the path of what it leaves.
+
+A path carries a key, eight hexadecimal digits of a hash over everything the numbers depend on and nothing else: a
+changed setting is another path, so that no old number can stand under a new setting. Seeds stay outside the key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from pcl import datasets, orientations, registry
+from pcl.config import Config, Curve, OracleChoice, Projection, Strict, Study, Table, did_you_mean, validate
+from pcl.errors import UserError
+from pcl.methods.base import DeepMethod, DeepSettings, Method
+
+RESULTS = Path("results")
+ANY = "any"
+
+
+def key(spec: dict[str, Any]) -> str:
+    """The eight hexadecimal digits that name a spec."""
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A prepared data set."""
+
+    name: str
+    settings: dict[str, Any]
+
+    @cached_property
+    def key(self) -> str:
+        """Names the arrays."""
+        return datasets.data_key(self.name, self.settings)
+
+    @property
+    def path(self) -> Path:
+        """The folder of arrays and manifest."""
+        return RESULTS / "data" / self.name / self.key
+
+
+@dataclass(frozen=True)
+class Target:
+    """The target clusters of a task in one orientation."""
+
+    task: str
+    orientation: str
+    data: Data
+
+    @cached_property
+    def map(self) -> orientations.Orientation:
+        """Which class goes to which cluster."""
+        return orientations.load(self.task, self.orientation)
+
+    @cached_property
+    def key(self) -> str:
+        """Names the map and the labels it was applied to."""
+        return key({"map": self.map.key(), "data": self.data.key})
+
+    @property
+    def path(self) -> Path:
+        """The file of target clusters."""
+        return RESULTS / "tasks" / self.task / self.orientation / f"{self.key}.npz"
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """Weights, and answers to Q₁ random questions, that runs start from."""
+
+    scope: str
+    orientation: str
+    method: str
+    spec: dict[str, Any]
+    seed: int
+
+    @property
+    def path(self) -> Path:
+        """The folder of weights and answers."""
+        place = RESULTS / "pretrain" / self.scope / self.orientation / self.method
+        return place / key(self.spec) / f"seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One (task, orientation, arm, budget, seed).
+
+    `orientation` is "any" where no question is asked: such a run is scored in every orientation of its task.
+    """
+
+    study: str
+    task: str
+    orientation: str
+    arm: str
+    budget: int
+    seed: int
+    settings: Any
+    method: type[Method]
+    method_name: str
+    label: str
+    clusters: int
+    device: str
+    oracle: OracleChoice
+    data: Data
+    targets: dict[str, Target]
+    source: Run | None
+
+    @cached_property
+    def spec(self) -> dict[str, Any]:
+        """Everything the numbers depend on, but for the seed."""
+        return {
+            "method": self.method_name,
+            "version": self.method.version,
+            "task": self.task,
+            "clusters": self.clusters,
+            "data": self.data.key,
+            "targets": {name: target.key for name, target in self.targets.items()},
+            "budget": self.budget,
+            "oracle": self.oracle.model_dump() if self.method.supervised else None,
+            "settings": self.settings.model_dump(mode="json"),
+            "source": self.source.key if self.source else None,
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """Names the spec."""
+        return key(self.spec)
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        place = RESULTS / "runs" / self.task / self.orientation / self.arm
+        return place / f"q{self.budget}" / self.key / f"seed{self.seed}"
+
+    @cached_property
+    def pretraining(self) -> Pretraining | None:
+        """What the run starts from; None if its method trains in one go."""
+        if not issubclass(self.method, DeepMethod) or self.method.pretrains_on is None:
+            return None
+        stages = self.method(self.settings, self.clusters, self.budget).stages()
+        if not any(stage.pretraining for stage in stages):
+            return None
+        spec = {name: self.spec[name] for name in ("method", "version", "data")}
+        kept = self.spec["settings"].items()
+        spec["settings"] = {name: value for name, value in kept if name not in self.method.later_settings}
+        asks = self.method.initial_questions(self.settings) > 0
+        if asks:
+            spec |= {name: self.spec[name] for name in ("targets", "oracle")}
+        scope = self.data.name
+        if self.method.pretrains_on == "task":
+            scope, spec["clusters"] = self.task, self.clusters
+        return Pretraining(scope, self.orientation if asks else ANY, self.method_name, spec, self.seed)
+
+
+class Plan:
+    """The runs behind every table and figure of one study."""
+
+    def __init__(self, config: Config, study: str | None = None) -> None:
+        """Resolve a study; the one that params.yaml selects unless named.
+
+        Raises:
+            UserError: no such study.
+        """
+        self.config = config
+        self.name = study or config.study
+        if self.name not in config.studies:
+            raise UserError(f"study: no such study{did_you_mean(self.name, config.studies)}")
+        self.study: Study = config.studies[self.name]
+        self._runs: dict[tuple[str, str, str, int, int], Run] = {}
+
+    @property
+    def reports(self) -> list[str]:
+        """Tables and figures, in the order of params.yaml."""
+        return [*self.config.tables, *self.config.figures]
+
+    def data(self, task: str) -> Data:
+        """The data set of a task."""
+        name = self.config.tasks[task].dataset
+        return Data(name, self.config.datasets.get(name, {}))
+
+    def target(self, task: str, orientation: str) -> Target:
+        """The target clusters of a task in an orientation.
+
+        Raises:
+            UserError: there is no such orientation, its map does not fit the data set, or it has another number of
+                clusters than the task.
+        """
+        orientations.load(task, orientation, clusters=self.config.tasks[task].clusters)
+        return Target(task, orientation, self.data(task))
+
+    def settings(self, arm: str) -> Any:
+        """The settings of an arm in this study.
+
+        A method's own defaults, then the study's training scale, the arm's preset, the study's settings of the
+        method, and the arm's settings; later ones win.
+        """
+        chosen = self.config.arms[arm]
+        method = registry.get("pcl.methods", "Method", chosen.method)
+        if chosen.preset is not None and chosen.preset not in method.presets:
+            hint = did_you_mean(chosen.preset, method.presets)
+            raise UserError(f"arms.{arm}.preset: {chosen.method} has no preset{hint}")
+        known = method.Settings.model_fields
+        layers = (
+            {name: value for name, value in self.study.training.items() if name in known},
+            method.presets[chosen.preset] if chosen.preset else {},
+            self.study.methods.get(chosen.method, {}),
+            chosen.settings,
+        )
+        merged: dict[str, Any] = {}
+        for layer in layers:
+            merged = _merged(merged, layer)
+        return validate(method.Settings, merged, f"arms.{arm}.settings (in study {self.name})")
+
+    def run(self, task: str, orientation: str, arm: str, seed: int, budget: int | None = None) -> Run:
+        """One run; the study's budget for the task unless given."""
+        method = registry.get("pcl.methods", "Method", self._arm(arm).method)
+        if task not in self.config.tasks:
+            raise UserError(f"task: no such task{did_you_mean(task, self.config.tasks)}")
+        if not method.supervised:
+            orientation, budget = ANY, 0
+        else:
+            budget = self.study.budgets.get(task) if budget is None else budget
+            if budget is None:
+                raise UserError(f"studies.{self.name}.budgets: no budget for task {task!r}; give --budget")
+            first = method.initial_questions(self._settings_of(arm))
+            if budget < first:
+                raise UserError(
+                    f"budget: {budget} questions for arm {arm} on {task}, but it asks {first} before its first step; "
+                    f"raise studies.{self.name}.budgets.{task} (or curve), or lower initial_questions"
+                )
+        place = (task, orientation, arm, budget, seed)
+        if place not in self._runs:
+            self._runs[place] = self._resolve(*place)
+        return self._runs[place]
+
+    def runs(self, report: str) -> list[Run]:
+        """The runs behind one table or figure, each once."""
+        return list({run.path: run for run in self._of(report)}.values())
+
+    def all_runs(self) -> list[Run]:
+        """The runs behind every table and figure, each once."""
+        return list({run.path: run for report in self.reports for run in self.runs(report)}.values())
+
+    def tasks(self, item: Table) -> list[str]:
+        """The tasks of a table."""
+        return self.study.tasks if item.tasks == "all" else [self.study.ablation]
+
+    def check(self) -> None:
+        """Raise UserError if anything in the study cannot be resolved."""
+        known = {name for m in registry.names("pcl.methods", "Method") for name in _settings(m).model_fields}
+        for name in self.study.training:
+            if name not in known:
+                where = f"studies.{self.name}.training.{name}"
+                raise UserError(f"{where}: unknown key{did_you_mean(name, DeepSettings.model_fields)}")
+        for name in self.study.methods:
+            registry.get("pcl.methods", "Method", name)
+        self.all_runs()
+
+    def _of(self, report: str) -> Iterator[Run]:
+        item: Table | Curve | Projection
+        if report in self.config.tables:
+            item = self.config.tables[report]
+            for task in self.tasks(item):
+                for arm in item.arms:
+                    yield from (self.run(task, item.orientation, arm, seed) for seed in self.study.seeds)
+        elif report in self.config.figures:
+            item = self.config.figures[report]
+            if isinstance(item, Projection):
+                seed = self.study.seeds[0]
+                yield from (
+                    self.run(self.study.projection, name, item.arm, seed) for name in item.orientations
+                )
+            else:
+                for arm in item.arms:
+                    for budget in self.study.curve:
+                        for seed in self.study.seeds:
+                            yield self.run(self.study.ablation, item.orientation, arm, seed, budget)
+        else:
+            raise UserError(f"report: no such table or figure{did_you_mean(report, self.reports)}")
+
+    def _arm(self, name: str) -> Any:
+        if name not in self.config.arms:
+            raise UserError(f"arm: no such arm{did_you_mean(name, self.config.arms)}")
+        return self.config.arms[name]
+
+    def _resolve(self, task: str, orientation: str, arm: str, budget: int, seed: int) -> Run:
+        chosen = self._arm(arm)
+        names = orientations.available()[task] if orientation == ANY else (orientation,)
+        return Run(
+            study=self.name,
+            task=task,
+            orientation=orientation,
+            arm=arm,
+            budget=budget,
+            seed=seed,
+            settings=self._settings_of(arm),
+            method=registry.get("pcl.methods", "Method", chosen.method),
+            method_name=chosen.method,
+            label=chosen.label,
+            clusters=self.config.tasks[task].clusters,
+            device=self.study.device,
+            oracle=chosen.oracle,
+            data=self.data(task),
+            targets={name: self.target(task, name) for name in names},
+            source=self.run(task, ANY, chosen.source, seed) if chosen.source else None,
+        )
+
+    @lru_cache(maxsize=None)  # noqa: B019 - a plan lives as long as the process
+    def _settings_of(self, arm: str) -> Any:
+        return self.settings(arm)
+
+
+def _settings(method: str) -> type[Strict]:
+    settings: type[Strict] = registry.get("pcl.methods", "Method", method).Settings
+    return settings
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """One layer of settings over another; mappings are merged key by key."""
+    merged = dict(below)
+    for name, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _merged(merged[name], value) if both else value
+    return merged

@@ -1,0 +1,374 @@
+"""From a planned run to its folder: load, train, assign, score, write.
+
+The labels stay here: they answer the questions that the loop asks and score what it has assigned.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import resource
+import shutil
+import time
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcl import artifacts, datasets, metrics, oracles, orientations, progress
+from pcl import seed as seeds
+from pcl.constraints import Constraints
+from pcl.errors import UserError
+from pcl.methods.base import DeepMethod, FrozenMethod, Stage
+from pcl.oracles import log
+from pcl.plan import Run
+
+if TYPE_CHECKING:
+    import torch
+
+    from pcl.engine.session import Session
+
+Labels = dict[str, dict[str, NDArray[np.int64]]]
+
+
+def pretrain(run: Run) -> Path:
+    """Train the pretraining stages that a run starts from, and leave weights and answers in their folder."""
+    pretraining = run.pretraining
+    if pretraining is None:
+        raise UserError(f"arm {run.arm}: its method has no pretraining")
+    folder = pretraining.path
+    started = time.monotonic()
+    method, session = _open(run)
+    stages = [stage for stage in method.stages() if stage.pretraining]
+    labels = _labels(run)
+    _drive(run, method, session, stages, folder, labels)
+    _write_weights(folder / "model.safetensors", session, run.method.pretrained_parts)
+    artifacts.write(folder / "answers.jsonl", log.dump(session.answers))
+    artifacts.write(folder / "history.csv", _as_csv(session.history))
+    artifacts.write_json(folder / "provenance.json", _provenance(run, session.device, started))
+    artifacts.write_json(folder / "spec.json", pretraining.spec | {"seed": run.seed})
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+    return folder
+
+
+def train(run: Run) -> Path:
+    """Train, assign and score a run; a complete folder is left as it is.
+
+    Raises:
+        UserError: an input is missing, the budget exceeds the pairs there are, or training diverges.
+    """
+    folder = run.path
+    if (folder / "metrics.json").exists():
+        progress.say(f"{folder}: complete, nothing to do")
+        return folder
+    started = time.monotonic()
+    labels = _labels(run)
+    if issubclass(run.method, FrozenMethod):
+        method = run.method(run.settings, run.clusters, run.budget)
+        probabilities = method.cluster(_features_for(run), run.seed)
+        questions, history, device = _questions(run, None), [], "cpu"
+    else:
+        deep, session = _open(run)
+        _check_budget(run, deep, session)
+        _start_from_pretraining(run, session)
+        stages = [stage for stage in deep.stages() if not stage.pretraining or run.pretraining is None]
+        _drive(run, deep, session, stages, folder, labels)
+        probabilities = {
+            split: session.sweep(deep.probabilities, split).numpy() for split in session.images
+        }
+        _write_weights(folder / "model.safetensors", session)
+        artifacts.write(folder / "answers.jsonl", log.dump(session.answers))
+        questions, history, device = _questions(run, session), session.history, str(session.device)
+    artifacts.write(folder / "history.csv", _as_csv(history))
+    _write_assignments(folder / "assignments.npz", probabilities, run)
+    artifacts.write_json(folder / "provenance.json", _provenance(run, device, started))
+    artifacts.write_json(folder / "metrics.json", _metrics(run, labels, questions, history))
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+    return folder
+
+
+def features(run: Run, *, trained: bool = True) -> dict[str, NDArray[np.float32]]:
+    """What the heads of a run's network see of every image of each split [N, D].
+
+    Args:
+        run: a run of a deep method.
+        trained: the weights that the run left; else those it began with.
+    """
+    from safetensors.torch import load_file
+
+    method, session = _open(run)
+    if trained:
+        session.network.load_state_dict(load_file(_needed(run.path / "model.safetensors", run)))
+    return {split: session.sweep(method.embed, split).numpy() for split in session.images}
+
+
+def score(folder: Path, run: Run) -> dict[str, Any]:
+    """The scores of the assignments that a run left, computed anew."""
+    with np.load(_needed(folder / "assignments.npz", run)) as saved:
+        clusters = {split: (saved[f"{split}_index"], saved[f"{split}_cluster"]) for split in ("train", "test")}
+    return _scores(_labels(run), clusters)
+
+
+def _open(run: Run) -> tuple[DeepMethod, Session]:
+    """The method and a session with a fresh network, before anything is asked or trained."""
+    import torch
+
+    from pcl.engine.device import choose, memory_format
+    from pcl.engine.session import Session
+
+    assert issubclass(run.method, DeepMethod)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    splits = datasets.load(run.data.path)
+    device = choose(run.device)
+    images = {"train": splits.train.images, "test": splits.test.images}
+    tensors = {name: torch.from_numpy(np.array(values)) for name, values in images.items()}
+    if device.type != "cpu":
+        tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
+    method = run.method(run.settings, run.clusters, run.budget)
+    with seeds.global_torch(run.seed, "weights"):
+        network = method.build(tensors["train"].shape[1])
+    network = network.to(device, memory_format=memory_format(device))
+    closure = {name: getattr(run.settings, name) for name in ("closure", "parity") if hasattr(run.settings, name)}
+    constraints = Constraints(len(tensors["train"]), **closure)
+    return method, Session(run.seed, run.settings, tensors, network, device, run.budget, constraints)
+
+
+def _start_from_pretraining(run: Run, session: Session) -> None:
+    """Take over weights and answers."""
+    from safetensors.torch import load_file
+
+    if run.pretraining is None:
+        return
+    folder = run.pretraining.path
+    weights = load_file(_needed(folder / "model.safetensors", run))
+    session.network.load_state_dict(weights, strict=False)
+    for answer in log.read(folder / "answers.jsonl"):
+        session.record(answer)
+
+
+def _drive(
+    run: Run, method: DeepMethod, session: Session, stages: list[Stage], folder: Path, labels: Labels
+) -> None:
+    """Run the training generator: answer its questions, record its epochs, save after each."""
+    from pcl.engine import loop
+
+    checkpoint = folder / "checkpoint" / "state.pt"
+    optimizer_state, stages = _resume(checkpoint, run, session, stages)
+    training = loop.train(method, session, stages, optimizer_state)
+    target = labels[run.orientation]["train"] if run.method.supervised else []
+    choice = run.oracle
+    oracle = oracles.make(choice.name, choice.settings, labels=target, budget=session.remaining, seed=run.seed)
+    name = f"{run.task} {run.orientation} {run.arm} q{run.budget} seed{run.seed}"
+    reply: bool | None = None
+    with progress.reporter(name, sum(stage.epochs for stage in stages), session.epoch) as report:
+        while True:
+            try:
+                event = training.send(reply)
+            except StopIteration:
+                return
+            except UserError as error:
+                raise UserError(f"{folder}: {error}") from error
+            reply = None
+            if isinstance(event, loop.Question):
+                reply = oracle.answer(event.i, event.j)
+                continue
+            row = _history_row(method, session, event, labels)
+            session.history.append(row)
+            _save(checkpoint, run, session, event)
+            report.advance("  ".join(f"{key} {value}" for key, value in row.items() if value != ""))
+
+
+def _history_row(method: DeepMethod, session: Session, event: Any, labels: Labels) -> dict[str, Any]:
+    """What an epoch did: losses, questions, and the scores on the training images, for reading only."""
+    row: dict[str, Any] = {"stage": event.stage, "epoch": event.number}
+    row |= {f"loss_{name}": float(f"{value:.6g}") for name, value in event.losses.items()}
+    row |= {"asked": session.spent, "remaining": session.remaining}
+    row["implied"] = session.constraints.implied_must + session.constraints.implied_cannot
+    if event.ended or event.number % session.settings.evaluate_every == 0:
+        clusters = session.sweep(method.probabilities).argmax(1).numpy()
+        for orientation, target in labels.items():
+            found = metrics.scores(target["train"], clusters)
+            row |= {f"{orientation}_{name}": found[name] for name in ("acc", "nmi")}
+    return row
+
+
+def _save(path: Path, run: Run, session: Session, event: Any) -> None:
+    """Everything needed to go on from here, in one file that loads without trusting a pickle."""
+    import torch
+
+    state = {
+        "key": run.key,
+        "stage": event.stage,
+        "epoch": event.number,
+        "ended": event.ended,
+        "network": session.network.state_dict(),
+        "optimizer": session.optimizer.state_dict(),
+        "method": session.state,
+        "answers": log.dump(session.answers),
+        "history": json.dumps(session.history),
+        "pseudo_links": session.pseudo_links,
+    }
+    artifacts.write(path, lambda file: torch.save(state, file))
+
+
+def _resume(
+    path: Path, run: Run, session: Session, stages: list[Stage]
+) -> tuple[dict[str, Any] | None, list[Stage]]:
+    """Bring the session to where a checkpoint stands; the optimiser's state and the stages that are left."""
+    import torch
+
+    if not path.exists():
+        return None, stages
+    try:
+        state = torch.load(path, map_location=session.device, weights_only=True)
+        names = [stage.name for stage in stages]
+        here = names.index(state["stage"])
+        session.network.load_state_dict(state["network"])
+        answers = log.parse(state["answers"], str(path))
+        history = json.loads(state["history"])
+    except (KeyError, ValueError, RuntimeError, EOFError, OSError, UnpicklingError) as error:
+        raise UserError(
+            f"{path}: not a checkpoint of this run ({str(error).splitlines()[0]}); delete {path.parent} to start over"
+        ) from error
+    for answer in answers[len(session.answers) :]:
+        session.record(answer)
+    session.history, session.state = history, state["method"]
+    session.pseudo_links = [tuple(pair) for pair in state["pseudo_links"]]
+    progress.say(f"{path.parent.parent}: going on after stage {state['stage']}, epoch {state['epoch']}")
+    if state["ended"]:
+        return None, stages[here + 1 :]
+    session.epoch = state["epoch"]
+    return state["optimizer"], stages[here:]
+
+
+def _labels(run: Run) -> Labels:
+    """Target clusters of train and test in every orientation that the run serves."""
+    found = {name: orientations.read(_needed(target.path, run)) for name, target in run.targets.items()}
+    return {name: {"train": targets.train, "test": targets.test} for name, targets in found.items()}
+
+
+def _features_for(run: Run) -> dict[str, NDArray[np.float32]]:
+    """What a method on frozen features clusters: its source's features, or the pixels in [0, 1]."""
+    if run.source is not None:
+        return features(run.source)
+    splits = datasets.load(run.data.path)
+    pixels = {"train": splits.train.images, "test": splits.test.images}
+    return {name: images.reshape(len(images), -1).astype(np.float32) / 255 for name, images in pixels.items()}
+
+
+def _check_budget(run: Run, method: DeepMethod, session: Session) -> None:
+    """Refuse a budget that exceeds the pairs that can be asked."""
+    from pcl.engine.session import chunks
+
+    groups = [np.arange(session.size)]
+    stages = method.stages()
+    if stages[-1].strategy is not None:
+        groups = list(chunks(session.fixed_order(), stages[-1].batch_size))
+    pairs = sum(len(group) * (len(group) - 1) // 2 for group in groups)
+    if run.budget > pairs:
+        raise UserError(
+            f"budget: {run.budget} questions for arm {run.arm}, but its {session.size} training images make only "
+            f"{pairs} pairs that can be asked; lower studies.{run.study}.budgets.{run.task}"
+        )
+
+
+def _metrics(run: Run, labels: Labels, questions: dict[str, Any], history: list[dict[str, Any]]) -> dict[str, Any]:
+    """The content of metrics.json: equal for equal runs."""
+    with np.load(run.path / "assignments.npz") as saved:
+        clusters = {split: (saved[f"{split}_index"], saved[f"{split}_cluster"]) for split in ("train", "test")}
+    manifest = datasets.load(run.data.path).manifest
+    return {
+        "task": run.task,
+        "orientation": run.orientation,
+        "arm": run.arm,
+        "label": run.label,
+        "seed": run.seed,
+        "key": run.key,
+        "spec": run.spec,
+        "data": {"name": run.data.name, "sha256": {name: a.sha256 for name, a in manifest.arrays.items()}},
+        "scores": _scores(labels, clusters),
+        "shares": {split: metrics.shares(found, run.clusters) for split, (_, found) in clusters.items()},
+        "questions": questions,
+        "epochs": len(history),
+    }
+
+
+def _scores(labels: Labels, clusters: dict[str, tuple[NDArray[Any], NDArray[Any]]]) -> dict[str, Any]:
+    return {
+        orientation: {
+            split: metrics.scores(target[split][index], found) for split, (index, found) in clusters.items()
+        }
+        for orientation, target in labels.items()
+    }
+
+
+def _questions(run: Run, session: Session | None) -> dict[str, Any]:
+    """What was asked and what followed from it, counted apart."""
+    found = session.constraints if session is not None else Constraints(0)
+    return {
+        "budget": run.budget,
+        "asked": session.spent if session is not None else 0,
+        "asked_must": found.asked_must,
+        "asked_cannot": found.asked_cannot,
+        "implied_must": found.implied_must,
+        "implied_cannot": found.implied_cannot,
+        "largest_component": found.largest_component if run.method.supervised else 0,
+        "closure": getattr(run.settings, "closure", None) if run.method.supervised else None,
+    }
+
+
+def _write_assignments(path: Path, probabilities: dict[str, NDArray[np.float32]], run: Run) -> None:
+    """Cluster and its probability per image; the released evaluation leaves out the last partial batch."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for split, rows in probabilities.items():
+        if getattr(run.settings, "drop_last_evaluation", False):
+            rows = rows[: len(rows) // run.settings.batch_size * run.settings.batch_size]
+        arrays[f"{split}_index"] = np.arange(len(rows))
+        arrays[f"{split}_cluster"] = rows.argmax(1)
+        arrays[f"{split}_probability"] = rows.max(1).astype(np.float32)
+    artifacts.write_arrays(path, **arrays)
+
+
+def _write_weights(path: Path, session: Session, parts: tuple[str, ...] | None = None) -> None:
+    """The network's weights, or those of some of its parts, readable without pickle."""
+    from safetensors.torch import save
+
+    weights = {
+        name: value.detach().cpu().contiguous()
+        for name, value in session.network.state_dict().items()
+        if parts is None or name.split(".")[0] in parts
+    }
+    artifacts.write(path, save(weights))
+
+
+def _provenance(run: Run, device: Any, started: float) -> dict[str, Any]:
+    import torch
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return artifacts.provenance(
+        study=run.study,
+        device=str(device),
+        threads=torch.get_num_threads(),
+        seconds=round(time.monotonic() - started, 1),
+        peak_memory_mb=round(peak),
+        finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    )
+
+
+def _needed(path: Path, run: Run) -> Path:
+    if not path.exists():
+        raise UserError(f"{path}: needed by arm {run.arm}, but not there; build it with `snakemake {path}`")
+    return path
+
+
+def _as_csv(rows: list[dict[str, Any]]) -> str:
+    """A table whose columns are those of all rows, in the order of their first appearance."""
+    text = io.StringIO()
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

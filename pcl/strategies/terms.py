@@ -1,0 +1,76 @@
+"""The two terms of PCL's query score (Eq. 6 and 7), as printed and as released."""
+
+from __future__ import annotations
+
+import torch
+
+from pcl.strategies.base import PairView
+from pcl.types import Bool, Float, Tensor
+
+EDGE = 1e-3
+
+
+def minmax(x: Float[Tensor, "B B"], where: Bool[Tensor, "B B"]) -> Float[Tensor, "B B"]:
+    """x scaled so that its values at `where` span [0, 1]; zeros if they are all equal.
+
+    Values elsewhere are scaled alike and may lie outside.
+    """
+    low = x.masked_fill(~where, torch.inf).min()
+    span = x.masked_fill(~where, -torch.inf).max() - low
+    return torch.where(span > 0, (x - low) / span, torch.zeros_like(x))
+
+
+def uncertainty(view: PairView, epsilon: float) -> Float[Tensor, "B B"]:
+    """S_up: pairs whose similarity is nearest to ε first.
+
+        S_up = σ[−|s_ij − ε|],  σ the min-max normalisation, over the pairs that can be asked
+
+    Source: Geng et al., AAAI-25, Eq. 6.
+    """
+    return minmax(-(view.similarity - epsilon).abs(), view.candidates)
+
+
+def hard_negatives(view: PairView) -> Float[Tensor, "B B"]:
+    """S_hp: pairs that the features put together but the answers about image j speak against.
+
+        P = σ[s_ij],  Q = σ[Σ_k (1⁺_jk s_ik − 1⁻_jk s_ik)],  S_hp = σ[P log(P/Q)]
+
+    P and Q are kept at least 10⁻³ from 0, where the logarithm ends.
+
+    Source: Geng et al., AAAI-25, Eq. 7.
+    """
+    s, where = view.similarity, view.candidates
+    sign = view.must.to(s.dtype) - view.cannot.to(s.dtype)
+    p = minmax(s, where).clamp(EDGE, 1)
+    q = minmax(s @ sign.T, where).clamp(EDGE, 1)
+    return minmax(p * (p / q).log(), where)
+
+
+def released_uncertainty(view: PairView, epsilon: float) -> Float[Tensor, "B B"]:
+    """The released S_up: tanh of the min-max over all pairs, on the first view's cosines.
+
+    Source: hhdxwen/PCL@943dfcc, train.py.
+    """
+    everywhere = torch.ones_like(view.candidates)
+    return torch.tanh(minmax(-(view.first - epsilon).abs(), everywhere))
+
+
+def released_hard_negatives(view: PairView) -> Float[Tensor, "B B"]:
+    """The released S_hp: pairs first whose mean similarity agrees with that across the views.
+
+        −(KL(s‖Q₁) + KL(s‖Q₂)),  KL between two-sided (Bernoulli) distributions clamped to [10⁻³, 1 − 10⁻³]
+
+    Q₁ is the cross-view similarity, to which a known pair's own signed similarity is added; Q₂ its transpose. Pairs
+    that can be asked have no answer of their own, so that answers matter only through the min-max over all pairs.
+
+    Source: hhdxwen/PCL@943dfcc, train.py.
+    """
+    s = view.similarity
+    sign = view.must.to(s.dtype) - view.cannot.to(s.dtype)
+
+    def divergence(cross: Float[Tensor, "B B"]) -> Float[Tensor, "B B"]:
+        a, b = (x.clamp(EDGE, 1 - EDGE) for x in (s, cross + sign * s))
+        return a * (a / b).log() + (1 - a) * ((1 - a) / (1 - b)).log()
+
+    everywhere = torch.ones_like(view.candidates)
+    return minmax(-(divergence(view.cross) + divergence(view.cross.T)), everywhere)
