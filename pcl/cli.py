@@ -142,3 +142,76 @@ def train(
     _expect(key, run.path, run.key)
     _threads(threads)
     click.echo(runs.train(run))
+
+
+@main.command()
+@click.option("--out", type=Path, required=True, help="The CSV to write: one row per run, orientation and split.")
+@click.option("--report", "reports", multiple=True, help="A table or figure; all of them unless given.")
+@STUDY
+@click.pass_context
+def collect(ctx: click.Context, out: Path, reports: tuple[str, ...], study: str | None) -> None:
+    """Gather the scores of the runs behind tables and figures."""
+    from pcl import stats
+
+    plan = _plan(ctx, study)
+    runs = {run.path: run for report in reports or plan.reports for run in plan.runs(report)}
+    stats.write(stats.collect(runs.values()), out)
+
+
+@main.command()
+@click.argument("figure")
+@click.option("--out", type=Path, required=True, help="The .npz to write.")
+@STUDY
+@THREADS
+@click.pass_context
+def project(ctx: click.Context, figure: str, out: Path, study: str | None, threads: int) -> None:
+    """Bring features before and after training to two dimensions."""
+    from pcl.report import projection
+
+    plan = _plan(ctx, study)
+    _threads(threads)
+    projection.project(plan, figure, out)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--summary", type=Path, required=True, help="What `pcl collect` wrote.")
+@click.option("--out", type=Path, required=True, help="Where to write, without the endings .csv, .md, .tex, .json.")
+@STUDY
+@click.pass_context
+def table(ctx: click.Context, name: str, summary: Path, out: Path, study: str | None) -> None:
+    """Fill one table."""
+    from pcl import stats
+    from pcl.report import tables
+
+    tables.write(tables.build(_plan(ctx, study), name, stats.read(summary)), out)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--summary", type=Path, help="What `pcl collect` wrote, for a curve.")
+@click.option("--projection", type=Path, help="What `pcl project` wrote, for a projection.")
+@click.option("--out", type=Path, required=True, help="Where to write, without the endings .svg, .png, .pdf, .csv.")
+@STUDY
+@click.pass_context
+def figure(
+    ctx: click.Context, name: str, summary: Path | None, projection: Path | None, out: Path, study: str | None
+) -> None:
+    """Draw one figure."""
+    from pcl.report import figures
+
+    figures.write(_plan(ctx, study), name, out, summary=summary, projection=projection)
+
+
+@main.command()
+@click.option("--summary", type=Path, required=True, help="What `pcl collect` wrote, of every table and figure.")
+@click.option("--figure", "drawn", type=Path, multiple=True, help="An SVG that `pcl figure` wrote.")
+@click.option("--out", type=Path, required=True, help="The page to write, beside the tables and figures.")
+@STUDY
+@click.pass_context
+def page(ctx: click.Context, summary: Path, drawn: tuple[Path, ...], out: Path, study: str | None) -> None:
+    """Put the tables, the figures and every run on one page."""
+    from pcl import stats
+    from pcl.report import page as report
+
+    report.write(_plan(ctx, study), stats.read(summary), drawn, out)

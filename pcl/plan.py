@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +53,7 @@ class Target:
     task: str
     orientation: str
     data: Data
-
-    @cached_property
-    def map(self) -> orientations.Orientation:
-        """Which class goes to which cluster."""
-        return orientations.load(self.task, self.orientation)
+    map: orientations.Orientation
 
     @cached_property
     def key(self) -> str:
@@ -179,11 +175,13 @@ class Plan:
         """Tables and figures, in the order of params.yaml."""
         return [*self.config.tables, *self.config.figures]
 
+    @cache  # noqa: B019 - a plan lives as long as the process
     def data(self, task: str) -> Data:
         """The data set of a task."""
         name = self.config.tasks[task].dataset
         return Data(name, self.config.datasets.get(name, {}))
 
+    @cache  # noqa: B019
     def target(self, task: str, orientation: str) -> Target:
         """The target clusters of a task in an orientation.
 
@@ -191,8 +189,19 @@ class Plan:
             UserError: there is no such orientation, its map does not fit the data set, or it has another number of
                 clusters than the task.
         """
-        orientations.load(task, orientation, clusters=self.config.tasks[task].clusters)
-        return Target(task, orientation, self.data(task))
+        found = orientations.load(task, orientation, clusters=self.config.tasks[task].clusters)
+        return Target(task, orientation, self.data(task), found)
+
+    @cached_property
+    def orientations(self) -> dict[str, tuple[str, ...]]:
+        """Task -> its orientations."""
+        found = orientations.available()
+        for task in self.config.tasks:
+            if task not in found:
+                raise UserError(
+                    f"tasks.{task}: has no file in {orientations.FOLDER}{did_you_mean(task, found)}"
+                )
+        return found
 
     def settings(self, arm: str) -> Any:
         """The settings of an arm in this study.
@@ -247,6 +256,14 @@ class Plan:
         """The runs behind every table and figure, each once."""
         return list({run.path: run for report in self.reports for run in self.runs(report)}.values())
 
+    def possible(self, arms: Iterable[str], seed: int) -> Iterator[Run]:
+        """The runs of arms in every task and orientation of the study, whether or not a report shows them."""
+        for task in self.study.tasks:
+            for arm in arms:
+                supervised = registry.get("pcl.methods", "Method", self._arm(arm).method).supervised
+                for orientation in self.orientations[task] if supervised else (ANY,):
+                    yield self.run(task, orientation, arm, seed)
+
     def tasks(self, item: Table) -> list[str]:
         """The tasks of a table."""
         return self.study.tasks if item.tasks == "all" else [self.study.ablation]
@@ -291,7 +308,7 @@ class Plan:
 
     def _resolve(self, task: str, orientation: str, arm: str, budget: int, seed: int) -> Run:
         chosen = self._arm(arm)
-        names = orientations.available()[task] if orientation == ANY else (orientation,)
+        names = self.orientations[task] if orientation == ANY else (orientation,)
         return Run(
             study=self.name,
             task=task,
@@ -311,9 +328,71 @@ class Plan:
             source=self.run(task, ANY, chosen.source, seed) if chosen.source else None,
         )
 
-    @lru_cache(maxsize=None)  # noqa: B019 - a plan lives as long as the process
+    @cache  # noqa: B019 - a plan lives as long as the process
     def _settings_of(self, arm: str) -> Any:
         return self.settings(arm)
+
+
+class Plans:
+    """The studies of params.yaml together: what leaves the file of a given path."""
+
+    def __init__(self, config: Config) -> None:
+        """Nothing is resolved before it is asked for."""
+        self.config = config
+        self.studies = {name: Plan(config, name) for name in config.studies}
+
+    @property
+    def selected(self) -> Plan:
+        """The study whose reports lie directly in reports/."""
+        return self.studies[self.config.study]
+
+    def task_of(self, dataset: str) -> str:
+        """A task of the data set; raises UserError if it has none."""
+        for name, task in self.config.tasks.items():
+            if task.dataset == dataset:
+                return name
+        known = (task.dataset for task in self.config.tasks.values())
+        raise UserError(f"tasks: none is of the data set{did_you_mean(dataset, known)}")
+
+    def run(self, task: str, orientation: str, arm: str, budget: int, key: str, seed: int) -> Run:
+        """The run that leaves such a folder, in whichever study, shown in a report or not.
+
+        Raises:
+            UserError: there is none; the message says what params.yaml makes of the same words now.
+        """
+        wanted = RESULTS / "runs" / task / orientation / arm / f"q{budget}" / key / f"seed{seed}"
+        now = []
+        for name, plan in self.studies.items():
+            try:
+                run = plan.run(task, orientation, arm, seed, budget)
+                if run.path == wanted:
+                    return run
+                now.append(f"study {name} has {run.path}")
+            except UserError as error:
+                now.append(f"study {name}: {error}")
+        raise _unknown(wanted, now)
+
+    def pretraining(self, scope: str, orientation: str, method: str, key: str, seed: int) -> Run:
+        """A run that starts from the pretraining in such a folder.
+
+        Raises:
+            UserError: there is none.
+        """
+        wanted = RESULTS / "pretrain" / scope / orientation / method / key / f"seed{seed}"
+        arms = [name for name, arm in self.config.arms.items() if arm.method == method]
+        now = []
+        for name, plan in self.studies.items():
+            for run in plan.possible(arms, seed):
+                if run.pretraining is not None:
+                    if run.pretraining.path == wanted:
+                        return run
+                    now.append(f"study {name} has {run.pretraining.path}")
+        raise _unknown(wanted, now)
+
+
+def _unknown(path: Path, now: list[str]) -> UserError:
+    lines = dict.fromkeys(["no run of params.yaml leaves this folder (`pcl runs` lists them all)", *now])
+    return UserError(f"{path}: " + "\n  ".join(lines))
 
 
 def _settings(method: str) -> type[Strict]:

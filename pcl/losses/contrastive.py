@@ -51,5 +51,5 @@ def balance(p: Float[Tensor, "B K"]) -> Float[Tensor, ""]:
 
     Source: CC, GCC and PICA; PCL's Eq. 5 prints it with the opposite sign, which would reward collapse.
     """
-    mean = p.mean(0)
+    mean = p.sum(0) / p.sum()
     return math.log(p.shape[1]) + (mean * mean.clamp_min(TINY).log()).sum()

@@ -28,3 +28,11 @@ def must_link_loss(q: Float[Tensor, "2P K"]) -> Float[Tensor, ""]:
 def cannot_link_loss(q: Float[Tensor, "2P K"]) -> Float[Tensor, ""]:
     """Mean of −log(1 − q_a·q_b) over pairs in different clusters. Source: as `must_link_loss`."""
     return -(1 - agreement(q)).log().mean()
+
+
+def size_loss(q: Float[Tensor, "B K"]) -> Float[Tensor, ""]:
+    """How far the soft cluster sizes are from equal: Σ_k (q̄_k − 1/K)².
+
+    Source: as `must_link_loss` (its global size constraint; the released code fixes K at 10).
+    """
+    return (q.mean(0) - 1 / q.shape[1]).square().sum()

@@ -31,6 +31,7 @@ class Settings(base.DeepSettings):
     kl_weight: base.NonNegative = 0.1
     must_weight: base.NonNegative = 0.1
     cannot_weight: base.NonNegative = 1.0
+    size_weight: base.NonNegative = 0.0
     kernel_power: Literal[1, 2] = 1
     tolerance: base.Probability = 0.001
     closure: Literal["full", "none"] = "full"
@@ -101,7 +102,8 @@ class Method(base.DeepMethod):
             return {"reconstruction": reconstruction}
         target = session.target(batch.index)
         kl = s.kl_weight * losses.student.kl_divergence(target, q, smoothing=1e-6)
-        return {"kl": kl, "reconstruction": reconstruction}
+        terms = {"kl": kl, "reconstruction": reconstruction}
+        return terms | ({"size": s.size_weight * losses.pairs.size_loss(q)} if s.size_weight else {})
 
     def start_stage(self, session: Session) -> None:
         """Centres from k-means on the embedding of all images."""

@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 Form = Literal["paper", "release"]
 
 
+RELEASED_LOSSES = {
+    "self_term": False,
+    "scale": "release",
+    "weights": "release",
+    "cluster_similarity": "dot",
+    "columns": "release",
+    "balance": "per_view",
+}
+
+
 class Settings(base.DeepSettings):
     """Settings of PCL; docs/methods/pcl.md says which difference between paper and release each switch is."""
 
@@ -62,19 +72,14 @@ class Method(base.DeepMethod):
     )
     presets: dict[str, dict[str, Any]] = {
         "paper": {},
-        "release": {
-            "self_term": False,
-            "scale": "release",
-            "weights": "release",
-            "cluster_similarity": "dot",
-            "columns": "release",
-            "balance": "per_view",
+        "release": RELEASED_LOSSES
+        | {
             "query": {"form": "release"},
             "initial_questions": 0,
             "warmup_epochs": 10,
             "drop_last_evaluation": True,
         },
-        "ours": {"attention_residual": True},
+        "ours": RELEASED_LOSSES | {"attention_residual": True},
     }
 
     @classmethod

@@ -9,7 +9,7 @@ import struct
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
@@ -23,7 +23,7 @@ CIFAR10_BATCHES = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
 class _Python2Pickler(pickle._Pickler):
     """Writes text and bytes alike as Python 2's `str`."""
 
-    dispatch = dict(pickle._Pickler.dispatch)
+    dispatch: ClassVar = dict(pickle._Pickler.dispatch)
 
     def save_text(self, text: str | bytes) -> None:
         raw = text.encode("latin1") if isinstance(text, str) else text

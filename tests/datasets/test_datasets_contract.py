@@ -104,7 +104,7 @@ def test_unknown_names_and_settings_are_refused(tmp_path: Path) -> None:
         datasets.find("cifar1O")
     with pytest.raises(UserError, match=r"datasets\.imagenet10: siez: unknown key.*did you mean 'size'"):
         datasets.prepare("imagenet10", {"siez": 64}, tmp_path, tmp_path / "out")
-    with pytest.raises(UserError, match="datasets.imagenet10: size"):
+    with pytest.raises(UserError, match=r"datasets\.imagenet10: size"):
         datasets.data_key("imagenet10", {"size": -1})
 
 

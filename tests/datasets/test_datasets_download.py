@@ -94,7 +94,7 @@ def test_what_is_there_is_not_fetched_again(server: Server, raw: Path, part: Pat
     download("cifar10", raw)
     assert len(server.ranges) == 1
     (raw / "cifar10" / FILE).write_bytes(b"something else")
-    with pytest.raises(UserError, match="not the official file.*delete it"):
+    with pytest.raises(UserError, match=r"not the official file.*delete it"):
         download("cifar10", raw)
 
 

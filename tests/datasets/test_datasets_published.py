@@ -72,7 +72,7 @@ def test_stratified_split_is_a_partition_with_fair_shares(labels: list[int], dat
 
 
 def test_the_permutation_is_frozen() -> None:
-    assert frozen_permutation(8).tolist() == [3, 2, 1, 5, 0, 4, 7, 6]
+    assert frozen_permutation(8).tolist() == [3, 2, 1, 6, 0, 7, 4, 5]
 
 
 # --- pickles
@@ -190,17 +190,23 @@ def test_cifar_damage_is_named(raw: Path) -> None:
     refused(python2_pickle({"data": data, "labels": ["1", "2"]}), "`labels` is not a list of 2")
     (folder / "data_batch_3").unlink()
     (folder / "test_batch").unlink()
-    with pytest.raises(UserError, match="data_batch_3, test_batch missing.*official cifar-10-python.tar.gz"):
+    with pytest.raises(
+        UserError, match=r"data_batch_3, test_batch missing.*official cifar-10-python\.tar\.gz"
+    ):
         read("cifar10", raw)
 
 
-def test_a_truncated_archive_is_named(raw: Path) -> None:
+def test_a_damaged_archive_is_named(raw: Path) -> None:
     write_cifar10(raw)
     path = archive(raw / "cifar10" / "cifar-10-batches-py")
     whole = path.read_bytes()
-    for length in (0, 10, len(whole) // 2, len(whole) - 20):
+    for length in (10, len(whole) // 2, len(whole) - 20):
         path.write_bytes(whole[:length])
-        with pytest.raises(UserError, match=r"cifar-10-python\.tar\.gz: (damaged|.*missing)"):
+        with pytest.raises(UserError, match=r"cifar-10-python\.tar\.gz: damaged"):
+            read("cifar10", raw)
+    for position in np.random.default_rng(0).integers(20, len(whole), 20):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        with pytest.raises(UserError, match=r"cifar-10-python\.tar\.gz: "):
             read("cifar10", raw)
 
 
@@ -250,7 +256,7 @@ def test_damaged_idx_files_are_named(name: str, content: bytes, problem: str, tm
 def test_fashion_names_the_missing_file(raw: Path) -> None:
     write_fashion(raw / "fashion10")
     (raw / "fashion10" / "t10k-labels-idx1-ubyte.gz").unlink()
-    with pytest.raises(UserError, match="t10k-labels-idx1-ubyte .*missing"):
+    with pytest.raises(UserError, match=r"t10k-labels-idx1-ubyte .*missing"):
         read("fashion10", raw)
 
 

@@ -1,0 +1,189 @@
+"""Stage 7: the scores of every run in one tidy table, their spread over seeds, and who leads by how much."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pandas.errors import EmptyDataError, ParserError
+from scipy.stats import t as student
+
+from pcl import artifacts
+from pcl.config import METRICS
+from pcl.errors import UserError
+from pcl.plan import Run
+
+QUESTIONS = ("asked", "asked_must", "asked_cannot", "implied_must", "implied_cannot", "closure")
+COLUMNS = (
+    *("task", "orientation", "method", "arm", "label", "budget", "seed", "key", "split"),
+    *METRICS,
+    *("min_share", "max_share"),
+    *QUESTIONS,
+    "run",
+)
+# A key such as 07e10259 would otherwise be read as a number.
+TEXTS = ("task", "orientation", "method", "arm", "label", "key", "split", "closure", "run")
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean difference of n pairs and its 95 % interval, which takes at least two pairs."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval excludes 0."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+@dataclass(frozen=True)
+class Lead:
+    """The arm with the highest mean, the next one, and the first minus the second, paired by seed."""
+
+    best: str
+    runner_up: str
+    difference: Difference
+
+
+def collect(runs: Iterable[Run]) -> pd.DataFrame:
+    """One row per run, scored orientation and split, with the columns `COLUMNS`.
+
+    Raises:
+        UserError: a run is missing or unreadable, or was made with other settings than params.yaml now says.
+    """
+    return pd.DataFrame([row for run in runs for row in _rows(run)], columns=list(COLUMNS))
+
+
+def write(frame: pd.DataFrame, path: Path) -> None:
+    """Write what `collect` returned as CSV."""
+    artifacts.write(path, frame.to_csv(index=False, lineterminator="\n"))
+
+
+def read(path: Path) -> pd.DataFrame:
+    """The frame that `write` wrote.
+
+    Raises:
+        UserError: the file is missing or is no summary of runs.
+    """
+    try:
+        frame = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); build it with `snakemake {path}`"
+        ) from error
+    except (EmptyDataError, ParserError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: not a summary of runs ({error}); make it again with `pcl collect`"
+        ) from error
+    if tuple(frame.columns) != COLUMNS:
+        raise UserError(f"{path}: its columns are not those of a summary; make it again with `pcl collect`")
+    return frame
+
+
+def of_runs(frame: pd.DataFrame, runs: Iterable[Run]) -> pd.DataFrame:
+    """The rows of a summary that belong to the given runs; rows of other settings are left out."""
+    return frame[frame["run"].isin([run.path.as_posix() for run in runs])]
+
+
+def aggregate(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Mean, standard deviation (ddof = 1, NaN for one row) and n of every metric in every group of `by`.
+
+    Returns:
+        One row per group and metric with the columns of `by`, `metric`, `mean`, `std` and `n`.
+    """
+    long = frame.melt(id_vars=by, value_vars=list(METRICS), var_name="metric")
+    groups = long.groupby([*by, "metric"], sort=False)["value"]
+    return groups.agg(mean="mean", std="std", n="count").reset_index()
+
+
+def paired_difference(a: pd.Series, b: pd.Series) -> Difference:
+    """The mean of a − b over the seeds (the index) that both have, with its t interval.
+
+    The interval is mean ± t(0.975; n − 1) · s / √n, s the standard deviation (ddof = 1) of the differences.
+    """
+    differences = (a - b).dropna()
+    n = len(differences)
+    if n < 2:
+        return Difference(float(differences.mean()), None, None, n)
+    mean = float(differences.mean())
+    half = float(student.ppf((1 + LEVEL) / 2, n - 1) * differences.std(ddof=1) / math.sqrt(n))
+    return Difference(mean, mean - half, mean + half, n)
+
+
+def lead(scores: pd.DataFrame) -> Lead | None:
+    """Who leads by how much, given scores [seed, arm]; None if there are not two arms to compare."""
+    means = scores.mean().dropna().sort_values(ascending=False, kind="stable")
+    if len(means) < 2:
+        return None
+    best, runner_up = means.index[:2]
+    return Lead(best, runner_up, paired_difference(scores[best], scores[runner_up]))
+
+
+def _rows(run: Run) -> Iterator[dict[str, Any]]:
+    path = run.path / "metrics.json"
+    if not path.exists():
+        raise UserError(f"{path}: not there yet; make it with `snakemake --cores 2 {path}`")
+    recorded = artifacts.read_json(path)
+    _check(run, recorded, path)
+    try:
+        questions = {name: recorded["questions"][name] for name in QUESTIONS}
+        for orientation, splits in recorded["scores"].items():
+            for split, scores in splits.items():
+                shares = recorded["shares"][split]
+                yield {
+                    "task": run.task,
+                    "orientation": orientation,
+                    "method": run.method_name,
+                    "arm": run.arm,
+                    "label": run.label,
+                    "budget": run.budget,
+                    "seed": run.seed,
+                    "key": run.key,
+                    "split": split,
+                    **{name: scores[name] for name in METRICS},
+                    "min_share": min(shares),
+                    "max_share": max(shares),
+                    **questions,
+                    "closure": questions["closure"] or "",
+                    "run": run.path.as_posix(),
+                }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: incomplete ({error}); delete {run.path} and {_again(path)}") from error
+
+
+def _check(run: Run, recorded: Any, path: Path) -> None:
+    """Refuse numbers made with other settings than those planned."""
+    found = _flat(
+        {name: recorded.get(name) for name in ("spec", "seed")} if isinstance(recorded, dict) else {}
+    )
+    # Through JSON and back, as the recorded one came.
+    wanted = _flat(json.loads(json.dumps({"spec": run.spec, "seed": run.seed})))
+    wrong = sorted(name for name in found | wanted if found.get(name, "—") != wanted.get(name, "—"))
+    if wrong:
+        made = ", ".join(f"{name} {found.get(name, '—')}" for name in wrong)
+        now = ", ".join(f"{name} {wanted.get(name, '—')}" for name in wrong)
+        raise UserError(
+            f"{path}: made with {made}; params.yaml now says {now}. Delete {run.path} and {_again(path)}"
+        )
+
+
+def _again(path: Path) -> str:
+    return f"run `snakemake --cores 2 {path}`"
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """The leaves of nested mappings under dotted names."""
+    if not isinstance(tree, dict) or not tree:
+        return {prefix: tree}
+    dotted = {name: f"{prefix}.{name}" if prefix else name for name in tree}
+    return {key: leaf for name, below in tree.items() for key, leaf in _flat(below, dotted[name]).items()}

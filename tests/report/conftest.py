@@ -1,0 +1,172 @@
+"""A study whose runs were never trained: their folders hold seeded scores, written through the real plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pcl import artifacts, config, stats
+from pcl.config import METRICS
+from pcl.plan import Plan, Run
+
+PARAMS = """
+study: small
+tasks:
+  digits10-2: {dataset: digits10, clusters: 2}
+  digits10-4: {dataset: digits10, clusters: 4}
+  cifar10-2: {dataset: cifar10, clusters: 2}
+  cifar100-4: {dataset: cifar100, clusters: 4}
+arms:
+  kmeans: {method: kmeans, label: k-means}
+  cc: {method: cc, label: CC}
+  dcc: {method: dcc, label: DCC}
+  pcl: {method: pcl, label: PCL}
+  pcl-random: {method: pcl, label: "random & <uniform>_1", settings: {strategy: random}}
+tables:
+  table3:
+    title: Clustering performance under the personalized orientation
+    orientation: personalized
+    tasks: all
+    rows: {Unsupervised: [kmeans, cc], Constrained: [dcc, pcl]}
+  table5:
+    title: Effect of the query strategy
+    orientation: personalized
+    tasks: ablation
+    rows: {Query strategy: [pcl-random, pcl]}
+figures:
+  fig4: {kind: curve, title: Scores against questions, orientation: personalized, arms: [pcl, dcc, cc]}
+  fig5: {kind: projection, title: Features, arm: pcl, orientations: [default, personalized], points: 60}
+studies:
+  small: &small
+    title: A study made of nothing
+    tasks: [digits10-2, digits10-4]
+    ablation: digits10-2
+    projection: digits10-2
+    seeds: [0, 1, 2]
+    budgets: {digits10-2: 300, digits10-4: 600}
+    curve: [150, 300]
+    device: cpu
+    methods: {pcl: {initial_questions: 50}}
+  paper:
+    <<: *small
+    title: The paper's own tasks
+    tasks: [cifar10-2, cifar100-4]
+    ablation: cifar100-4
+    projection: cifar10-2
+    budgets: {cifar10-2: 300, cifar100-4: 300}
+"""
+
+QUALITY = {"kmeans": 0.1, "cc": 0.2, "dcc": 0.45, "pcl": 0.7, "pcl-random": 0.69}
+
+
+def pretend(run: Run) -> None:
+    """Write what a finished run leaves behind, with scores that depend on arm, budget and seed only."""
+    noise = np.random.default_rng([run.seed, run.budget, *run.arm.encode()])
+    asks = run.budget > 0
+
+    def score(orientation: str) -> float:
+        easy = 0.5 if not asks and orientation == "default" else 0.0
+        centre = QUALITY.get(run.arm, 0.6) + easy + 0.15 * run.budget / 600
+        return round(float(np.clip(centre + noise.normal(0, 0.015), 0, 1)), 6)
+
+    content = {
+        "task": run.task,
+        "orientation": run.orientation,
+        "arm": run.arm,
+        "label": run.label,
+        "seed": run.seed,
+        "key": run.key,
+        "spec": run.spec,
+        "data": {"name": run.data.name, "sha256": {"test_images.npy": "0" * 64, "train_images.npy": "1" * 64}},
+        "scores": {
+            orientation: {split: {m: score(orientation) for m in METRICS} for split in ("train", "test")}
+            for orientation in run.targets
+        },
+        "shares": {split: [0.7, *[0.3 / (run.clusters - 1)] * (run.clusters - 1)] for split in ("train", "test")},
+        "questions": {
+            "budget": run.budget,
+            "asked": run.budget,
+            "asked_must": run.budget // 3,
+            "asked_cannot": run.budget - run.budget // 3,
+            "implied_must": 10 * run.seed,
+            "implied_cannot": run.budget,
+            "largest_component": 7,
+            "closure": getattr(run.settings, "closure", None) if asks else None,
+        },
+        "epochs": 2,
+    }
+    provenance = {
+        "code": "abcdef123456",
+        "python": "3.11.0",
+        "platform": "Some-System",
+        "versions": {"torch": "2.0", "numpy": "2.0"},
+        "study": run.study,
+        "device": "cpu",
+        "threads": 1,
+        "seconds": 60.0 + run.seed,
+        "peak_memory_mb": 500,
+        "finished": "2025-01-01T00:00:00+0000",
+    }
+    artifacts.write_json(run.path / "provenance.json", provenance)
+    artifacts.write_json(run.path / "metrics.json", content)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder of its own, with params.yaml, as the working directory."""
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(PARAMS)
+    return tmp_path
+
+
+@pytest.fixture
+def plan() -> Plan:
+    """The study `small`, every run made."""
+    found = Plan(config.load())
+    for run in found.all_runs():
+        pretend(run)
+    return found
+
+
+@pytest.fixture
+def paper() -> Plan:
+    """The study of the paper's tasks, every run made."""
+    found = Plan(config.load(), "paper")
+    for run in found.all_runs():
+        pretend(run)
+    return found
+
+
+@pytest.fixture
+def summary(plan: Plan) -> pd.DataFrame:
+    """Every run of the study `small`, collected."""
+    return stats.collect(plan.all_runs())
+
+
+@pytest.fixture
+def projection() -> Callable[[Plan, Path], None]:
+    """Writes coordinates as `pcl project` would, without a network."""
+
+    def write(plan: Plan, path: Path) -> None:
+        draw = np.random.default_rng(0)
+        labels = np.arange(60) % 10
+        artifacts.write_arrays(
+            path,
+            index=np.arange(60),
+            labels=labels,
+            classes=np.array([str(digit) for digit in range(10)]),
+            panels=np.array(["before", "default", "personalized"]),
+            ways=np.array(["t-SNE", "UMAP"]),
+            xy=draw.normal(size=(2, 3, 60, 2)).astype(np.float32),
+            runs=np.array([run.path.as_posix() for run in plan.runs("fig5")]),
+            targets_default=labels // 5,
+            clusters_default=np.array(["low", "high"]),
+            targets_personalized=labels % 2,
+            clusters_personalized=np.array(["even", "odd"]),
+        )
+
+    return write

@@ -1,0 +1,140 @@
+"""Summaries, tables, figures and the page: cheap, so every edit of params.yaml makes them look again."""
+
+
+rule collect:
+    input:
+        runs=lambda wildcards: scores(plan_of(wildcards).runs(wildcards.report)),
+        params="params.yaml",
+    output:
+        "results/summary/{at}{report}.csv",
+    params:
+        study=lambda wildcards: plan_of(wildcards).name,
+    log:
+        "logs/collect/{at}{report}.log",
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m pcl collect --report {wildcards.report} --study {params.study} --out {output} > {log} 2>&1"
+
+
+rule summarise:
+    input:
+        runs=lambda wildcards: scores(plan_of(wildcards).all_runs()),
+        params="params.yaml",
+    output:
+        "results/{at}summary.csv",
+    params:
+        study=lambda wildcards: plan_of(wildcards).name,
+    log:
+        "logs/summarise/{at}summary.log",
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m pcl collect --study {params.study} --out {output} > {log} 2>&1"
+
+
+rule project:
+    input:
+        runs=lambda wildcards: scores(plan_of(wildcards).runs(wildcards.projection)),
+        params="params.yaml",
+    output:
+        "results/projection/{at}{projection}.npz",
+    params:
+        study=lambda wildcards: plan_of(wildcards).name,
+    log:
+        "logs/project/{at}{projection}.log",
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m pcl project {wildcards.projection} --study {params.study} --out {output} > {log} 2>&1"
+
+
+rule table:
+    input:
+        summary="results/summary/{at}{table}.csv",
+        params="params.yaml",
+    output:
+        report(
+            "reports/{at}{table}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
+        multiext("reports/{at}{table}", ".md", ".tex", ".json"),
+    params:
+        study=lambda wildcards: plan_of(wildcards).name,
+        out="reports/{at}{table}",
+    log:
+        "logs/table/{at}{table}.log",
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m pcl table {wildcards.table} --study {params.study}"
+        " --summary {input.summary} --out {params.out} > {log} 2>&1"
+
+
+rule figure:
+    input:
+        summary="results/summary/{at}{curve}.csv",
+        params="params.yaml",
+    output:
+        report(
+            "reports/{at}{curve}.svg",
+            caption="../report/curve.rst",
+            category="Figures",
+            labels={"figure": "{curve}"},
+        ),
+        multiext("reports/{at}{curve}", ".png", ".pdf", ".csv"),
+    params:
+        study=lambda wildcards: plan_of(wildcards).name,
+        out="reports/{at}{curve}",
+    log:
+        "logs/figure/{at}{curve}.log",
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m pcl figure {wildcards.curve} --study {params.study}"
+        " --summary {input.summary} --out {params.out} > {log} 2>&1"
+
+
+rule draw:
+    input:
+        projection="results/projection/{at}{projection}.npz",
+        params="params.yaml",
+    output:
+        report(
+            "reports/{at}{projection}.svg",
+            caption="../report/projection.rst",
+            category="Figures",
+            labels={"figure": "{projection}"},
+        ),
+        multiext("reports/{at}{projection}", ".png", ".pdf"),
+    params:
+        study=lambda wildcards: plan_of(wildcards).name,
+        out="reports/{at}{projection}",
+    log:
+        "logs/draw/{at}{projection}.log",
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m pcl figure {wildcards.projection} --study {params.study}"
+        " --projection {input.projection} --out {params.out} > {log} 2>&1"
+
+
+rule page:
+    input:
+        summary="results/{at}summary.csv",
+        reports=lambda wildcards: reports(wildcards.at),
+        params="params.yaml",
+    output:
+        report("reports/{at}index.html", caption="../report/page.rst", category="Page"),
+    params:
+        study=lambda wildcards: plan_of(wildcards).name,
+        folder="reports/{at}",
+    log:
+        "logs/page/{at}index.log",
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m pcl page --study {params.study} --summary {input.summary} --reports {params.folder}"
+        " --out {output} > {log} 2>&1"

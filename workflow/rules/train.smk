@@ -1,0 +1,50 @@
+"""Pretraining that runs share, and the runs: one rule for every method, since `pcl train` takes them all."""
+
+
+rule pretrain:
+    input:
+        needed_to_pretrain,
+    output:
+        weights=f"results/pretrain/{PRETRAINING}/model.safetensors",
+        spec=f"results/pretrain/{PRETRAINING}/spec.json",  # the last file that the step writes
+    params:
+        place=lambda wildcards: "{0.task} {0.orientation} {0.arm}".format(run_of(wildcards)),
+        study=lambda wildcards: run_of(wildcards).study,
+    threads: asks("threads")
+    resources:
+        mem_mb=asks("mem_mb"),
+        runtime=asks("runtime"),
+        gpu=asks("gpu"),
+    log:
+        f"logs/pretrain/{PRETRAINING}.log",
+    benchmark:
+        f"logs/pretrain/{PRETRAINING}.tsv"
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m pcl pretrain {params.place} --study {params.study}"
+        " --seed {wildcards.seed} --key {wildcards.key} --threads {threads} > {log} 2>&1"
+
+
+rule train:
+    input:
+        needed_to_train,
+    output:
+        f"results/runs/{RUN}/metrics.json",  # the last file that the step writes
+    params:
+        study=lambda wildcards: run_of(wildcards).study,
+    threads: asks("threads")
+    resources:
+        mem_mb=asks("mem_mb"),
+        runtime=asks("runtime"),
+        gpu=asks("gpu"),
+    log:
+        f"logs/train/{RUN}.log",
+    benchmark:
+        f"logs/train/{RUN}.tsv"
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m pcl train {wildcards.task} {wildcards.orientation} {wildcards.arm} --study {params.study}"
+        " --budget {wildcards.budget} --seed {wildcards.seed} --key {wildcards.key} --threads {threads}"
+        " > {log} 2>&1"
