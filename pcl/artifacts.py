@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -21,7 +22,12 @@ from pcl.errors import UserError
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas")
 
 
-def write(path: Path, content: bytes | str | Callable[[BinaryIO], None]) -> None:
+def key(spec: Any) -> str:
+    """The eight hexadecimal digits that name a spec in a path: a hash over its canonical JSON."""
+    return hashlib.sha256(json.dumps(spec, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:8]
+
+
+def write(path: Path, content: bytes | str | Callable[[BinaryIO], Any]) -> None:
     """Write a file through a temporary one, fsync and rename: readers see the old content or the new.
 
     Raises:
@@ -39,12 +45,13 @@ def write(path: Path, content: bytes | str | Callable[[BinaryIO], None]) -> None
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
         raise UserError(
             f"{path}: cannot be written ({error.strerror}); nothing was lost, free the disk or mend the rights "
             "and start again"
         ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -145,7 +145,7 @@ def train(
 
 
 @main.command()
-@click.option("--out", type=Path, required=True, help="The CSV to write: one row per run, orientation and split.")
+@click.option("--out", type=Path, required=True, help="The CSV to write: a row per run, orientation and split.")
 @click.option("--report", "reports", multiple=True, help="A table or figure; all of them unless given.")
 @STUDY
 @click.pass_context
@@ -176,7 +176,7 @@ def project(ctx: click.Context, figure: str, out: Path, study: str | None, threa
 @main.command()
 @click.argument("name")
 @click.option("--summary", type=Path, required=True, help="What `pcl collect` wrote.")
-@click.option("--out", type=Path, required=True, help="Where to write, without the endings .csv, .md, .tex, .json.")
+@click.option("--out", type=Path, required=True, help="Where to write, less the endings .csv, .md, .tex and .json.")
 @STUDY
 @click.pass_context
 def table(ctx: click.Context, name: str, summary: Path, out: Path, study: str | None) -> None:
@@ -191,7 +191,7 @@ def table(ctx: click.Context, name: str, summary: Path, out: Path, study: str | 
 @click.argument("name")
 @click.option("--summary", type=Path, help="What `pcl collect` wrote, for a curve.")
 @click.option("--projection", type=Path, help="What `pcl project` wrote, for a projection.")
-@click.option("--out", type=Path, required=True, help="Where to write, without the endings .svg, .png, .pdf, .csv.")
+@click.option("--out", type=Path, required=True, help="Where to write, less the endings .svg, .png, .pdf and .csv.")
 @STUDY
 @click.pass_context
 def figure(
@@ -204,7 +204,7 @@ def figure(
 
 
 @main.command()
-@click.option("--summary", type=Path, required=True, help="What `pcl collect` wrote, of every table and figure.")
+@click.option("--summary", type=Path, required=True, help="What `pcl collect` wrote of all reports.")
 @click.option("--figure", "drawn", type=Path, multiple=True, help="An SVG that `pcl figure` wrote.")
 @click.option("--out", type=Path, required=True, help="The page to write, beside the tables and figures.")
 @STUDY

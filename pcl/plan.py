@@ -6,8 +6,6 @@ changed setting is another path, so that no old number can stand under a new set
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -15,17 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from pcl import datasets, orientations, registry
+from pcl.artifacts import key
 from pcl.config import Config, Curve, OracleChoice, Projection, Strict, Study, Table, did_you_mean, validate
 from pcl.errors import UserError
 from pcl.methods.base import DeepMethod, DeepSettings, Method
 
 RESULTS = Path("results")
 ANY = "any"
-
-
-def key(spec: dict[str, Any]) -> str:
-    """The eight hexadecimal digits that name a spec."""
-    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
@@ -198,9 +192,7 @@ class Plan:
         found = orientations.available()
         for task in self.config.tasks:
             if task not in found:
-                raise UserError(
-                    f"tasks.{task}: has no file in {orientations.FOLDER}{did_you_mean(task, found)}"
-                )
+                raise UserError(f"tasks.{task}: has no file in {orientations.FOLDER}{did_you_mean(task, found)}")
         return found
 
     def settings(self, arm: str) -> Any:
@@ -290,9 +282,7 @@ class Plan:
             item = self.config.figures[report]
             if isinstance(item, Projection):
                 seed = self.study.seeds[0]
-                yield from (
-                    self.run(self.study.projection, name, item.arm, seed) for name in item.orientations
-                )
+                yield from (self.run(self.study.projection, name, item.arm, seed) for name in item.orientations)
             else:
                 for arm in item.arms:
                     for budget in self.study.curve:

@@ -27,8 +27,6 @@ from pcl.oracles import log
 from pcl.plan import Run
 
 if TYPE_CHECKING:
-    import torch
-
     from pcl.engine.session import Session
 
 Labels = dict[str, dict[str, NDArray[np.int64]]]
@@ -76,9 +74,7 @@ def train(run: Run) -> Path:
         _start_from_pretraining(run, session)
         stages = [stage for stage in deep.stages() if not stage.pretraining or run.pretraining is None]
         _drive(run, deep, session, stages, folder, labels)
-        probabilities = {
-            split: session.sweep(deep.probabilities, split).numpy() for split in session.images
-        }
+        probabilities = {split: session.sweep(deep.probabilities, split).numpy() for split in session.images}
         _write_weights(folder / "model.safetensors", session)
         artifacts.write(folder / "answers.jsonl", log.dump(session.answers))
         questions, history, device = _questions(run, session), session.history, str(session.device)
@@ -149,9 +145,7 @@ def _start_from_pretraining(run: Run, session: Session) -> None:
         session.record(answer)
 
 
-def _drive(
-    run: Run, method: DeepMethod, session: Session, stages: list[Stage], folder: Path, labels: Labels
-) -> None:
+def _drive(run: Run, method: DeepMethod, session: Session, stages: list[Stage], folder: Path, labels: Labels) -> None:
     """Run the training generator: answer its questions, record its epochs, save after each."""
     from pcl.engine import loop
 
@@ -214,9 +208,7 @@ def _save(path: Path, run: Run, session: Session, event: Any) -> None:
     artifacts.write(path, lambda file: torch.save(state, file))
 
 
-def _resume(
-    path: Path, run: Run, session: Session, stages: list[Stage]
-) -> tuple[dict[str, Any] | None, list[Stage]]:
+def _resume(path: Path, run: Run, session: Session, stages: list[Stage]) -> tuple[dict[str, Any] | None, list[Stage]]:
     """Bring the session to where a checkpoint stands; the optimiser's state and the stages that are left."""
     import torch
 

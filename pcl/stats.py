@@ -78,13 +78,9 @@ def read(path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False)
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror}); build it with `snakemake {path}`"
-        ) from error
+        raise UserError(f"{path}: cannot be read ({error.strerror}); build it with `snakemake {path}`") from error
     except (EmptyDataError, ParserError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path}: not a summary of runs ({error}); make it again with `pcl collect`"
-        ) from error
+        raise UserError(f"{path}: not a summary of runs ({error}); make it again with `pcl collect`") from error
     if tuple(frame.columns) != COLUMNS:
         raise UserError(f"{path}: its columns are not those of a summary; make it again with `pcl collect`")
     return frame
@@ -163,18 +159,14 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
 
 def _check(run: Run, recorded: Any, path: Path) -> None:
     """Refuse numbers made with other settings than those planned."""
-    found = _flat(
-        {name: recorded.get(name) for name in ("spec", "seed")} if isinstance(recorded, dict) else {}
-    )
+    found = _flat({name: recorded.get(name) for name in ("spec", "seed")} if isinstance(recorded, dict) else {})
     # Through JSON and back, as the recorded one came.
     wanted = _flat(json.loads(json.dumps({"spec": run.spec, "seed": run.seed})))
     wrong = sorted(name for name in found | wanted if found.get(name, "—") != wanted.get(name, "—"))
     if wrong:
         made = ", ".join(f"{name} {found.get(name, '—')}" for name in wrong)
         now = ", ".join(f"{name} {wanted.get(name, '—')}" for name in wrong)
-        raise UserError(
-            f"{path}: made with {made}; params.yaml now says {now}. Delete {run.path} and {_again(path)}"
-        )
+        raise UserError(f"{path}: made with {made}; params.yaml now says {now}. Delete {run.path} and {_again(path)}")
 
 
 def _again(path: Path) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from pcl import artifacts
 from pcl.datasets.base import Arrays, Dataset, Progress
-from pcl.datasets.store import SPLITS, Manifest, Split, Splits, counts, load, save, short_key, verify
+from pcl.datasets.store import SPLITS, Manifest, Split, Splits, counts, load, save, verify
 from pcl.errors import UserError
 
 __all__ = [
@@ -51,7 +52,7 @@ def data_key(name: str, settings: dict[str, Any]) -> str:
     """Eight hex digits over what the prepared arrays depend on: data set, version, resolved settings."""
     dataset = find(name)
     resolved = _resolve(dataset, settings).model_dump(mode="json")
-    return short_key({"dataset": name, "version": dataset.version, "settings": resolved})
+    return artifacts.key({"dataset": name, "version": dataset.version, "settings": resolved})
 
 
 def prepare(
@@ -94,19 +95,13 @@ def _check(dataset: Dataset, arrays: Arrays) -> None:
         if images.shape[1] != dataset.channels:
             raise TypeError(f"{name}: {split} has {images.shape[1]} channels, {dataset.channels} declared")
         if len(images) != len(labels):
-            raise UserError(
-                f"{name}: {split} has {len(images)} images but {len(labels)} labels; replace the files"
-            )
+            raise UserError(f"{name}: {split} has {len(images)} images but {len(labels)} labels; replace the files")
         if len(labels) == 0 or labels.min() < 0 or labels.max() >= len(dataset.classes):
-            raise UserError(
-                f"{name}: {split} has labels outside 0 … {len(dataset.classes) - 1}; replace the files"
-            )
+            raise UserError(f"{name}: {split} has labels outside 0 … {len(dataset.classes) - 1}; replace the files")
         if dataset.per_class is None:
             continue
         expected = dataset.per_class[index]
         wrong = {c: n for c, n in counts(labels, dataset.classes).items() if n != expected}
         if wrong:
             listed = ", ".join(f"{n} of {c}" for c, n in wrong.items())
-            raise UserError(
-                f"{name}: {split} has {listed}, where {expected} are published; replace the files"
-            )
+            raise UserError(f"{name}: {split} has {listed}, where {expected} are published; replace the files")

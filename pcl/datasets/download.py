@@ -17,9 +17,7 @@ CHUNK = 1 << 18
 TIMEOUT = 60  # seconds without a byte
 
 
-def download(
-    name: str, to: Path, source: str | None = None, progress: Progress = lambda line: None
-) -> list[Path]:
+def download(name: str, to: Path, source: str | None = None, progress: Progress = lambda line: None) -> list[Path]:
     """The official files of a data set, now in the folder `to`/name, each with the sha256 it must have.
 
     Args:
@@ -61,9 +59,7 @@ def fetch(file: OfficialFile, url: str, path: Path, progress: Progress) -> Path:
     found = sha256(part)
     if found != file.sha256:
         part.unlink()
-        raise UserError(
-            f"{url}: not the official {file.name} (sha256 {found}, expected {file.sha256}); not kept"
-        )
+        raise UserError(f"{url}: not the official {file.name} (sha256 {found}, expected {file.sha256}); not kept")
     part.replace(path)
     return path
 
@@ -102,8 +98,6 @@ def _receive(url: str, part: Path, progress: Progress) -> None:
             raise UserError(f"{url}: {error}") from error
         return
     except (OSError, HTTPException) as error:
-        raise UserError(
-            f"{url}: {getattr(error, 'reason', error)}; run the command again to go on"
-        ) from error
+        raise UserError(f"{url}: {getattr(error, 'reason', error)}; run the command again to go on") from error
     if have < total:
         raise UserError(f"{url}: broke off after {have} of {total} bytes; run the command again to go on")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
+from pcl import artifacts
 from pcl.datasets import base
 from pcl.errors import UserError
 
@@ -66,27 +65,24 @@ def save(folder: Path, dataset: base.Dataset, settings: BaseModel, arrays: base.
     Raises:
         UserError: the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / MANIFEST).unlink(missing_ok=True)
-        records = {}
-        for name, array in zip(FILES, (array for split in SPLITS for array in arrays[split]), strict=True):
-            write_atomically(folder / name, partial(np.save, arr=array, allow_pickle=False))
-            digest = sha256(folder / name)
-            records[name] = ArrayRecord(shape=array.shape, dtype=str(array.dtype), sha256=digest)
-        manifest = Manifest(
-            dataset=dataset.name(),
-            version=dataset.version,
-            settings=settings.model_dump(mode="json"),
-            classes=dataset.classes,
-            n={split: len(arrays[split][1]) for split in SPLITS},
-            per_class={split: counts(arrays[split][1], dataset.classes) for split in SPLITS},
-            arrays=records,
-        )
-        text = manifest.model_dump_json(indent=2) + "\n"
-        write_atomically(folder / MANIFEST, lambda file: file.write(text.encode()))
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    # Removed first: while the arrays are replaced, the folder must not look finished.
+    with suppress(OSError):
+        (folder / MANIFEST).unlink()
+    records = {}
+    for name, array in zip(FILES, (array for split in SPLITS for array in arrays[split]), strict=True):
+        artifacts.write(folder / name, partial(np.save, arr=array, allow_pickle=False))
+        digest = sha256(folder / name)
+        records[name] = ArrayRecord(shape=array.shape, dtype=str(array.dtype), sha256=digest)
+    manifest = Manifest(
+        dataset=dataset.name(),
+        version=dataset.version,
+        settings=settings.model_dump(mode="json"),
+        classes=dataset.classes,
+        n={split: len(arrays[split][1]) for split in SPLITS},
+        per_class={split: counts(arrays[split][1], dataset.classes) for split in SPLITS},
+        arrays=records,
+    )
+    artifacts.write(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
     return manifest
 
 
@@ -146,19 +142,6 @@ def read_manifest(folder: Path) -> Manifest:
         raise _unusable(path, f"not a manifest ({error.errors()[0]['msg']})") from error
 
 
-def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Write a file so that it is either there whole or not at all, whenever the process ends."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def counts(labels: NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, int]:
     """Class -> images with that label."""
     return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
@@ -168,12 +151,6 @@ def sha256(path: Path) -> str:
     """The hex digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def short_key(value: Any) -> str:
-    """Eight hex digits that stand for a value: of the sha256 of its JSON with sorted keys."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _unusable(path: Path, problem: str) -> UserError:

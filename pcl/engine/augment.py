@@ -82,9 +82,7 @@ def _crop_and_flip(
     return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
-def _recolour(
-    pixels: Float[Tensor, "B C H W"], recipe: Augmentation, uniform: _Uniform
-) -> Float[Tensor, "B C H W"]:
+def _recolour(pixels: Float[Tensor, "B C H W"], recipe: Augmentation, uniform: _Uniform) -> Float[Tensor, "B C H W"]:
     brightness, contrast, saturation, hue = recipe.jitter
     chosen = uniform() < recipe.jitter_probability
 

@@ -95,33 +95,45 @@ def _strategy(name: str, settings: object) -> Strategy:
 def _epoch(
     method: DeepMethod, session: Session, strategy: Strategy | None
 ) -> Generator[Question | Epoch, bool | None, dict[str, float]]:
-    """One pass over the batches; the mean of every loss term over its steps."""
-    stage, sums, counts = session.stage, {}, {}
-    for step, batch in enumerate(session.batches()):
-        with device.autocast(session.device):
-            outputs = method.forward(session.network, batch)
-        if strategy is not None and session.remaining > 0:
-            yield from _ask(session, batch, outputs, strategy, step)
-        session.link(batch)
-        if stage.extend_from is not None and session.epoch >= stage.extend_from:
-            _suppose(session, batch, outputs)
-        terms = method.loss(outputs, batch, session)
-        loss = torch.stack(list(terms.values())).sum()
-        if not math.isfinite(loss.item()):
-            named = ", ".join(f"{name} {value.item():.4g}" for name, value in terms.items())
-            raise Diverged(
-                f"stage {stage.name}, epoch {session.epoch + 1}, step {step + 1}: the loss is not a number ({named}); "
-                "lower lr or set clip for this arm. The last checkpoint is kept"
-            )
-        session.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        if stage.clip is not None:
-            torch.nn.utils.clip_grad_norm_(session.network.parameters(), stage.clip)
-        session.optimizer.step()
+    """One pass over the batches; the mean of every loss term over the steps that have it."""
+    sums: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    for number, batch in enumerate(session.batches()):
+        terms = yield from step(method, session, strategy, batch, number)
         for name, value in terms.items():
-            sums[name] = sums.get(name, 0.0) + value.item()
+            sums[name] = sums.get(name, 0.0) + value
             counts[name] = counts.get(name, 0) + 1
     return {name: total / counts[name] for name, total in sums.items()}
+
+
+def step(
+    method: DeepMethod, session: Session, strategy: Strategy | None, batch: Batch, number: int
+) -> Generator[Question | Epoch, bool | None, dict[str, float]]:
+    """One update of the network, after one question where there is a strategy; the loss terms."""
+    stage = session.stage
+    with device.autocast(session.device):
+        outputs = method.forward(session.network, batch)
+    if strategy is not None and session.remaining > 0:
+        yield from _ask(session, batch, outputs, strategy, number)
+    if batch.kind == "images":
+        session.link(batch)
+    if stage.extend_from is not None and session.epoch >= stage.extend_from:
+        _suppose(session, batch, outputs)
+    terms = method.loss(outputs, batch, session)
+    stacked = torch.stack(list(terms.values()))
+    values = dict(zip(terms, stacked.tolist(), strict=True))
+    if not all(map(math.isfinite, values.values())):
+        named = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        raise Diverged(
+            f"stage {stage.name}, epoch {session.epoch + 1}, step {number + 1}: the loss is not a number ({named}); "
+            "lower lr or set clip for this arm. The last checkpoint is kept"
+        )
+    session.optimizer.zero_grad(set_to_none=True)
+    stacked.sum().backward()
+    if stage.clip is not None:
+        torch.nn.utils.clip_grad_norm_(session.network.parameters(), stage.clip)
+    session.optimizer.step()
+    return values
 
 
 def _ask_at_random(session: Session, stage: Stage) -> Training:
@@ -145,9 +157,7 @@ def _ask_at_random(session: Session, stage: Stage) -> Training:
         count, failures = count - (same is not None), failures + (same is None)
 
 
-def _ask(
-    session: Session, batch: Batch, outputs: dict[str, Tensor], strategy: Strategy, step: int
-) -> Training:
+def _ask(session: Session, batch: Batch, outputs: dict[str, Tensor], strategy: Strategy, step: int) -> Training:
     """Ask about the batch's best unknown pair, if there is one."""
     session.link(batch)
     view = pair_view(session, batch, outputs["z"].detach(), step)

@@ -26,7 +26,8 @@ class Batch:
 
     `index` holds positions in the training split. In a batch of kind "must" or "cannot" its first half is linked,
     one by one, to its second half. `views` are random views [B, C, S, S], `images` the pictures as they are; one of
-    the two is there. `generator` is the source of whatever else a method draws in this step. The link matrices [B, B] say what is known when the loss is computed.
+    the two is there. `generator` is the source of whatever else a method draws in this step. The link matrices
+    [B, B] say what is known when the loss is computed.
     """
 
     kind: Kind
@@ -164,9 +165,7 @@ class Session:
         """Training images in the order that fixes the members of every batch for the whole run."""
         return seeds.numpy_generator(self.seed, "batches").permutation(self.size)
 
-    def sweep(
-        self, function: Callable[[nn.Module, Tensor], Tensor], split: str = "train"
-    ) -> Float[Tensor, "N _"]:
+    def sweep(self, function: Callable[[nn.Module, Tensor], Tensor], split: str = "train") -> Float[Tensor, "N _"]:
         """A function of network and images over a whole split, in evaluation mode, on the CPU.
 
         Batches follow the order of the data set, the last one shorter, because a network with attention between

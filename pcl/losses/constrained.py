@@ -49,10 +49,8 @@ def pair_loss(
     if not self_term:
         weights = weights.fill_diagonal_(0)
     total = torch.logsumexp(logits + weights.log(), dim=1)
-    if scale == "paper":
-        log_mu = -torch.log1p(cannot.sum(1) / (rows / 2))
-    else:
-        log_mu = math.log(rows) - weights.sum(1).log()
+    printed = scale == "paper"
+    log_mu = -torch.log1p(cannot.sum(1) / (rows / 2)) if printed else math.log(rows) - weights.sum(1).log()
     return (total + log_mu)[:, None] - logits
 
 
@@ -83,9 +81,7 @@ def release_weights(must: Bool[Tensor, "B B"], pseudo: Bool[Tensor, "B B"]) -> F
     return _views(must) + tile(must | pseudo).float() + tile(must) * extra
 
 
-def row_loss(
-    losses: Float[Tensor, "R R"], weights: Float[Tensor, "R R"], normalise: Form
-) -> Float[Tensor, ""]:
+def row_loss(losses: Float[Tensor, "R R"], weights: Float[Tensor, "R R"], normalise: Form) -> Float[Tensor, ""]:
     """Eq. 3 and the first term of Eq. 5: the weighted mean of Eq. 1.
 
     Args:

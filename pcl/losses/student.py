@@ -26,9 +26,7 @@ def target_distribution(q: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
     return weight / weight.sum(1, keepdim=True)
 
 
-def kl_divergence(
-    p: Float[Tensor, "B K"], q: Float[Tensor, "B K"], smoothing: float = 0.0
-) -> Float[Tensor, ""]:
+def kl_divergence(p: Float[Tensor, "B K"], q: Float[Tensor, "B K"], smoothing: float = 0.0) -> Float[Tensor, ""]:
     """Mean over images of Σ_k p log(p / (q + smoothing)), with 0·log 0 = 0.
 
     Source: DEC, Eq. 2 prints the sum over images; every port takes the mean. DCC's code smooths by 10⁻⁶.

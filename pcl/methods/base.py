@@ -156,10 +156,10 @@ class DeepMethod(Method):
     def embed(self, network: nn.ModuleDict, images: Tensor) -> Tensor:
         """Features [B, D] of images as they are [B, C, S, S]."""
 
-    def start_stage(self, session: Session) -> None:  # noqa: B027 - a hook that most methods leave empty
+    def start_stage(self, session: Session) -> None:
         """Called before the first epoch of a stage: centres, prototypes."""
 
-    def start_epoch(self, session: Session) -> None:  # noqa: B027
+    def start_epoch(self, session: Session) -> None:
         """Called before every epoch: targets computed over the whole set. Must depend on the network only."""
 
     def finished(self, session: Session) -> bool:

@@ -41,9 +41,7 @@ class Method(base.DeepMethod):
 
     def build(self, channels: int) -> nn.Module:
         """Backbone, instance head and cluster head."""
-        return networks.heads.contrastive_network(
-            self.settings, channels, self.clusters, self.settings.features
-        )
+        return networks.heads.contrastive_network(self.settings, channels, self.clusters, self.settings.features)
 
     def forward(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """z and p of both views; each view passes the network by itself, so that its batch statistics are its own."""

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Settings(base.DeepSettings):
     """Settings of DCC.
 
-    `kernel_power` 1 is the paper's Student-t kernel, 2 the released code's. `closure` "full" trains on every pair that
-    the answers imply, of which `max_pairs` of each kind are kept (the released code keeps 6,000).
+    `kernel_power` 1 is the paper's Student-t kernel, 2 the released code's. `closure` "full" trains on every pair
+    that the answers imply, of which `max_pairs` of each kind are kept (the released code keeps 6,000).
     """
 
     lr: Annotated[float, Gt(0)] = 1e-3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt
 
@@ -70,7 +70,7 @@ class Method(base.DeepMethod):
     later_settings = frozenset(
         {"epochs", "strategy", "query", "extend_proportion", "drop_last_evaluation", "evaluate_every"}
     )
-    presets: dict[str, dict[str, Any]] = {
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {},
         "release": RELEASED_LOSSES
         | {

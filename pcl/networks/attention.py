@@ -27,8 +27,7 @@ class CrossInstanceAttention(nn.Module):
     def forward(self, h: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
         """Features mixed over the batch."""
         q, k, v = (
-            layer(h).unflatten(1, (self.heads, -1)).transpose(0, 1)
-            for layer in (self.query, self.key, self.value)
+            layer(h).unflatten(1, (self.heads, -1)).transpose(0, 1) for layer in (self.query, self.key, self.value)
         )
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(0, 1).flatten(1)
         return h + mixed if self.residual else mixed

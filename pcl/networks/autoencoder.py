@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -37,7 +38,7 @@ class Decoder(nn.Module):
         widths = [max(width >> i, 8) for i in range(doublings + 1)]
         self.first = nn.Sequential(nn.Linear(features, widths[0] * 16), nn.ReLU(), nn.Unflatten(1, (-1, 4, 4)))
         layers: list[nn.Module] = []
-        for wide, narrow in zip(widths, widths[1:], strict=False):
+        for wide, narrow in pairwise(widths):
             layers += [nn.Upsample(scale_factor=2), conv3x3(wide, narrow), nn.BatchNorm2d(narrow), nn.ReLU()]
         self.rest = nn.Sequential(*layers, nn.Conv2d(widths[-1], channels, 3, padding=1))
 
@@ -65,17 +66,13 @@ def encode(network: nn.ModuleDict, images: Float[Tensor, "B C S S"]) -> Float[Te
     return network["embedding"](network["backbone"](images)).float()
 
 
-def corrupt(
-    images: Float[Tensor, "B C S S"], share: float, generator: torch.Generator
-) -> Float[Tensor, "B C S S"]:
+def corrupt(images: Float[Tensor, "B C S S"], share: float, generator: torch.Generator) -> Float[Tensor, "B C S S"]:
     """The images with a share of their values set to zero, the input of a denoising autoencoder."""
     keep = torch.rand(images.shape, generator=generator, device=images.device) >= share
     return images * keep
 
 
-def reconstruction_loss(
-    decoded: Float[Tensor, "B C S S"], images: Float[Tensor, "B C S S"]
-) -> Float[Tensor, ""]:
+def reconstruction_loss(decoded: Float[Tensor, "B C S S"], images: Float[Tensor, "B C S S"]) -> Float[Tensor, ""]:
     """Mean squared error over all values (not summed over pixels, so that weights keep their meaning at any size)."""
     return F.mse_loss(decoded.float(), images)
 

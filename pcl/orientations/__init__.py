@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcl import datasets
-from pcl.datasets.store import short_key, write_atomically
+from pcl import artifacts, datasets
 from pcl.errors import UserError
 
 FOLDER = Path(__file__).parent
@@ -44,7 +43,7 @@ class Orientation:
 
     def key(self) -> str:
         """Eight hex digits over the map: what class is in which cluster, whatever the clusters are called."""
-        return short_key(self.cluster_of)
+        return artifacts.key(self.cluster_of)
 
 
 @dataclass(frozen=True)
@@ -109,8 +108,7 @@ def write(orientation: Orientation, splits: datasets.Splits, path: Path) -> None
     """
     if orientation.dataset != splits.manifest.dataset:
         raise UserError(
-            f"{orientation.task}: relabels {orientation.dataset}, but the prepared data are "
-            f"{splits.manifest.dataset}"
+            f"{orientation.task}: relabels {orientation.dataset}, but the prepared data are {splits.manifest.dataset}"
         )
     save = partial(
         np.savez,
@@ -118,11 +116,7 @@ def write(orientation: Orientation, splits: datasets.Splits, path: Path) -> None
         test=orientation.relabel(splits.test.labels),
         clusters=np.array(orientation.clusters),
     )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, save)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+    artifacts.write(path, save)
 
 
 def read(path: Path) -> Targets:

@@ -71,9 +71,7 @@ def curve_points(plan: Plan, name: str, summary: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)
 
 
-def write(
-    plan: Plan, name: str, out: Path, *, summary: Path | None = None, projection: Path | None = None
-) -> None:
+def write(plan: Plan, name: str, out: Path, *, summary: Path | None = None, projection: Path | None = None) -> None:
     """Draw a figure of the study; write `out` with the endings .svg, .png, .pdf and .csv.
 
     Args:
@@ -219,9 +217,7 @@ def _draw_projection(arrays: dict[str, np.ndarray], ink: str) -> Figure:
                 handletextpad=0.2,
                 columnspacing=1.2,
             )
-    marks = [
-        _mark("o", colour, name) for colour, name in zip(_class_colours(len(classes)), classes, strict=True)
-    ]
+    marks = [_mark("o", colour, name) for colour, name in zip(_class_colours(len(classes)), classes, strict=True)]
     if len(marks) <= 20:
         figure.legend(
             handles=marks,

@@ -43,8 +43,8 @@ def project(plan: Plan, name: str, out: Path, ways: dict[str, Embedding] = WAYS)
     """Write where images lie before training and after each of a figure's runs.
 
     The .npz holds `index` [M], images of the split; `labels` [M] with `classes`; for each orientation,
-    `targets_…` [M] with `clusters_…`; `ways`, `panels` ("before" and the orientations) and `xy` [ways, panels,
-    M, 2]; and the folders of the `runs`.
+    `targets_…` [M] with `clusters_…`; `ways`, `panels` ("before" and the orientations), `xy` [ways, panels, M, 2];
+    and the folders of the `runs`.
 
     Raises:
         UserError: the study has no such figure, its arm trains no network, or a run is missing.
@@ -92,9 +92,7 @@ def read(path: Path) -> dict[str, NDArray]:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path}: cannot be read ({error}); build it with `snakemake --cores 1 {path}`"
-        ) from error
+        raise UserError(f"{path}: cannot be read ({error}); build it with `snakemake --cores 1 {path}`") from error
 
 
 def _some(n: int, most: int) -> NDArray[np.int64]:

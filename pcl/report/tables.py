@@ -161,9 +161,7 @@ def build(plan: Plan, name: str, summary: pd.DataFrame) -> Table:
     frame = stats.of_runs(summary, plan.runs(name))
     frame = frame[(frame["orientation"] == item.orientation) & (frame["split"] == item.split)]
     places = [(task, metric) for task in tasks for metric in METRICS]
-    leads = {
-        (task, metric): _lead(frame[frame["task"] == task], metric, item.arms) for task, metric in places
-    }
+    leads = {(task, metric): _lead(frame[frame["task"] == task], metric, item.arms) for task, metric in places}
     paper = published().beside(name, item, tasks)
     printed, answering = paper.by_row(tasks), {arm: row for row, arm in paper.arms.items()}
     rows: list[Row] = []
@@ -207,7 +205,7 @@ def to_csv(table: Table) -> str:
                 if task in table.published_tasks:
                     values.append(NOT_PUBLISHED if cell.published is None else cell.published)
             if table.asks:
-                values += [_number(count, NOT_RUN) for count in row.questions.get(task, (math.nan, math.nan))]
+                values += [f"{count:g}" for count in row.questions.get(task, ())] or [NOT_RUN, NOT_RUN]
         writer.writerow(values + ([row.closure] if table.asks else []))
     return text.getvalue()
 
@@ -292,7 +290,9 @@ def text(cell: Cell) -> str:
 
 def asked_and_implied(questions: tuple[float, float] | None) -> str:
     """Questions as they are read: "300 + 631"."""
-    return NOT_RUN if questions is None else " + ".join(f"{count:.0f}" for count in questions)
+    if questions is None:
+        return NOT_RUN
+    return " + ".join(f"{count:.0f}" for count in questions) if any(questions) else "none"
 
 
 def _lead(frame: pd.DataFrame, metric: str, arms: list[str]) -> stats.Lead | None:

@@ -81,18 +81,23 @@ def pretend(run: Run) -> None:
         "seed": run.seed,
         "key": run.key,
         "spec": run.spec,
-        "data": {"name": run.data.name, "sha256": {"test_images.npy": "0" * 64, "train_images.npy": "1" * 64}},
+        "data": {
+            "name": run.data.name,
+            "sha256": {"test_images.npy": "0" * 64, "train_images.npy": "1" * 64},
+        },
         "scores": {
             orientation: {split: {m: score(orientation) for m in METRICS} for split in ("train", "test")}
             for orientation in run.targets
         },
-        "shares": {split: [0.7, *[0.3 / (run.clusters - 1)] * (run.clusters - 1)] for split in ("train", "test")},
+        "shares": {
+            split: [0.7, *[0.3 / (run.clusters - 1)] * (run.clusters - 1)] for split in ("train", "test")
+        },
         "questions": {
             "budget": run.budget,
             "asked": run.budget,
             "asked_must": run.budget // 3,
             "asked_cannot": run.budget - run.budget // 3,
-            "implied_must": 10 * run.seed,
+            "implied_must": 10 * run.seed if asks else 0,
             "implied_cannot": run.budget,
             "largest_component": 7,
             "closure": getattr(run.settings, "closure", None) if asks else None,

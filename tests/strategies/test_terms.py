@@ -49,7 +49,9 @@ def naive_hard(v):
     p = minmax({(i, j): float(s[i, j]) for i, j in candidates(v)})
     q = minmax(
         {
-            (i, j): sum(float(v.must[j, k]) * float(s[i, k]) - float(v.cannot[j, k]) * float(s[i, k]) for k in range(n))
+            (i, j): sum(
+                float(v.must[j, k]) * float(s[i, k]) - float(v.cannot[j, k]) * float(s[i, k]) for k in range(n)
+            )
             for i, j in candidates(v)
         }
     )

@@ -13,15 +13,13 @@ from pcl.errors import UserError
 from pcl.plan import Plans
 
 try:
-    CONFIG = configuration.load()
+    PLANS = Plans(configuration.load())
 except UserError as error:
     raise WorkflowError(str(error))
-PLANS = Plans(CONFIG)
+CONFIG = PLANS.config
 CURVES = [name for name, figure in CONFIG.figures.items() if figure.kind == "curve"]
 PROJECTIONS = [name for name in CONFIG.figures if name not in CURVES]
 
-DATA = "results/data/{dataset}/{key}"
-TARGETS = "results/tasks/{task}/{orientation}/{key}"
 PRETRAINING = "{scope}/{orientation}/{method}/{key}/seed{seed}"
 RUN = "{task}/{orientation}/{arm}/q{budget}/{key}/seed{seed}"
 
@@ -29,10 +27,7 @@ RUN = "{task}/{orientation}/{arm}/q{budget}/{key}/seed{seed}"
 @cache
 def find(**place):
     place |= {name: int(place[name]) for name in ("budget", "seed") if name in place}
-    try:
-        return PLANS.pretraining(**place) if "scope" in place else PLANS.run(**place)
-    except UserError as error:
-        raise WorkflowError(str(error))
+    return PLANS.pretraining(**place) if "scope" in place else PLANS.run(**place)
 
 
 def run_of(wildcards):
@@ -41,13 +36,18 @@ def run_of(wildcards):
 
 
 def plan_of(wildcards):
-    """The study of a report: the one its folder is named after, or the one params.yaml selects."""
-    return PLANS.studies[wildcards.at.rstrip("/") or CONFIG.study]
+    """The study of a run; of a report, the one its folder is named after, or else the selected one."""
+    name = wildcards.at[:-1] if "at" in wildcards.keys() else run_of(wildcards).study
+    return PLANS.studies[name or CONFIG.study]
+
+
+def study_of(wildcards):
+    return plan_of(wildcards).name
 
 
 def asks(resource):
-    """How much of a resource the study of a run gives to it."""
-    return lambda wildcards: getattr(PLANS.studies[run_of(wildcards).study].study.resources, resource)
+    """How much of a resource the study gives to a job."""
+    return lambda wildcards: getattr(plan_of(wildcards).study.resources, resource)
 
 
 def needed_to_pretrain(wildcards):
@@ -70,7 +70,9 @@ def scores(runs):
     return [str(run.path / "metrics.json") for run in runs]
 
 
-def reports(at):
-    """One file of every table and figure of a study."""
-    suffixes = {**dict.fromkeys(CONFIG.tables, "csv"), **dict.fromkeys(CONFIG.figures, "svg")}
-    return [f"reports/{at}{name}.{suffix}" for name, suffix in suffixes.items()]
+def tables(at):
+    return [f"reports/{at}{name}.csv" for name in CONFIG.tables]
+
+
+def figures(at):
+    return [f"reports/{at}{name}.svg" for name in CONFIG.figures]

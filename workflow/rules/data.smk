@@ -1,15 +1,21 @@
 """Data sets as arrays, and their classes as target clusters."""
 
 
+localrules:
+    relabel,
+
+
 rule prepare:
     output:
-        f"{DATA}/manifest.json",
-    params:
-        task=lambda wildcards: PLANS.task_of(wildcards.dataset),
+        "results/data/{dataset}/{key}/manifest.json",
     log:
         "logs/prepare/{dataset}/{key}.log",
     conda:
         "../../environment.yml"
+    params:
+        task=lambda wildcards: PLANS.task_of(wildcards.dataset),
+    message:
+        "{wildcards.dataset}: arrays from its published files"
     shell:
         "python -m pcl prepare {params.task} --key {wildcards.key} > {log} 2>&1"
 
@@ -18,10 +24,12 @@ rule relabel:
     input:
         lambda wildcards: ancient(str(PLANS.selected.data(wildcards.task).path / "manifest.json")),
     output:
-        f"{TARGETS}.npz",
+        "results/tasks/{task}/{orientation}/{key}.npz",
     log:
         "logs/relabel/{task}/{orientation}/{key}.log",
     conda:
         "../../environment.yml"
+    message:
+        "{wildcards.task} {wildcards.orientation}: target clusters"
     shell:
         "python -m pcl relabel {wildcards.task} {wildcards.orientation} --key {wildcards.key} > {log} 2>&1"

@@ -1,18 +1,36 @@
 """Summaries, tables, figures and the page: cheap, so every edit of params.yaml makes them look again."""
 
 
+localrules:
+    collect,
+    summarise,
+    table,
+    figure,
+    draw,
+    page,
+
+
+wildcard_constraints:
+    report="|".join([*CONFIG.tables, *CURVES]),
+    table="|".join(CONFIG.tables),
+    curve="|".join(CURVES),
+    projection="|".join(PROJECTIONS),
+
+
 rule collect:
     input:
         runs=lambda wildcards: scores(plan_of(wildcards).runs(wildcards.report)),
         params="params.yaml",
     output:
         "results/summary/{at}{report}.csv",
-    params:
-        study=lambda wildcards: plan_of(wildcards).name,
     log:
         "logs/collect/{at}{report}.log",
     conda:
         "../../environment.yml"
+    params:
+        study=study_of,
+    message:
+        "{output}"
     shell:
         "python -m pcl collect --report {wildcards.report} --study {params.study} --out {output} > {log} 2>&1"
 
@@ -23,12 +41,14 @@ rule summarise:
         params="params.yaml",
     output:
         "results/{at}summary.csv",
-    params:
-        study=lambda wildcards: plan_of(wildcards).name,
     log:
         "logs/summarise/{at}summary.log",
     conda:
         "../../environment.yml"
+    params:
+        study=study_of,
+    message:
+        "{output}"
     shell:
         "python -m pcl collect --study {params.study} --out {output} > {log} 2>&1"
 
@@ -39,14 +59,21 @@ rule project:
         params="params.yaml",
     output:
         "results/projection/{at}{projection}.npz",
-    params:
-        study=lambda wildcards: plan_of(wildcards).name,
     log:
         "logs/project/{at}{projection}.log",
     conda:
         "../../environment.yml"
+    threads: asks("threads")
+    resources:
+        mem_mb=asks("mem_mb"),
+        gpu=asks("gpu"),
+    params:
+        study=study_of,
+    message:
+        "{output}"
     shell:
-        "python -m pcl project {wildcards.projection} --study {params.study} --out {output} > {log} 2>&1"
+        "python -m pcl project {wildcards.projection} --study {params.study} --out {output}"
+        " --threads {threads} > {log} 2>&1"
 
 
 rule table:
@@ -61,13 +88,15 @@ rule table:
             labels={"table": "{table}"},
         ),
         multiext("reports/{at}{table}", ".md", ".tex", ".json"),
-    params:
-        study=lambda wildcards: plan_of(wildcards).name,
-        out="reports/{at}{table}",
     log:
         "logs/table/{at}{table}.log",
     conda:
         "../../environment.yml"
+    params:
+        study=study_of,
+        out="reports/{at}{table}",
+    message:
+        "{params.out}"
     shell:
         "python -m pcl table {wildcards.table} --study {params.study}"
         " --summary {input.summary} --out {params.out} > {log} 2>&1"
@@ -85,13 +114,15 @@ rule figure:
             labels={"figure": "{curve}"},
         ),
         multiext("reports/{at}{curve}", ".png", ".pdf", ".csv"),
-    params:
-        study=lambda wildcards: plan_of(wildcards).name,
-        out="reports/{at}{curve}",
     log:
         "logs/figure/{at}{curve}.log",
     conda:
         "../../environment.yml"
+    params:
+        study=study_of,
+        out="reports/{at}{curve}",
+    message:
+        "{params.out}"
     shell:
         "python -m pcl figure {wildcards.curve} --study {params.study}"
         " --summary {input.summary} --out {params.out} > {log} 2>&1"
@@ -109,13 +140,15 @@ rule draw:
             labels={"figure": "{projection}"},
         ),
         multiext("reports/{at}{projection}", ".png", ".pdf"),
-    params:
-        study=lambda wildcards: plan_of(wildcards).name,
-        out="reports/{at}{projection}",
     log:
         "logs/draw/{at}{projection}.log",
     conda:
         "../../environment.yml"
+    params:
+        study=study_of,
+        out="reports/{at}{projection}",
+    message:
+        "{params.out}"
     shell:
         "python -m pcl figure {wildcards.projection} --study {params.study}"
         " --projection {input.projection} --out {params.out} > {log} 2>&1"
@@ -124,17 +157,20 @@ rule draw:
 rule page:
     input:
         summary="results/{at}summary.csv",
-        reports=lambda wildcards: reports(wildcards.at),
+        tables=lambda wildcards: tables(wildcards.at),
+        figures=lambda wildcards: figures(wildcards.at),
         params="params.yaml",
     output:
         report("reports/{at}index.html", caption="../report/page.rst", category="Page"),
-    params:
-        study=lambda wildcards: plan_of(wildcards).name,
-        folder="reports/{at}",
     log:
         "logs/page/{at}index.log",
     conda:
         "../../environment.yml"
+    params:
+        study=study_of,
+        figures=lambda wildcards, input: [f"--figure {path}" for path in input.figures],
+    message:
+        "{output}"
     shell:
-        "python -m pcl page --study {params.study} --summary {input.summary} --reports {params.folder}"
+        "python -m pcl page --study {params.study} --summary {input.summary} {params.figures}"
         " --out {output} > {log} 2>&1"

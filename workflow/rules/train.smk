@@ -7,20 +7,22 @@ rule pretrain:
     output:
         weights=f"results/pretrain/{PRETRAINING}/model.safetensors",
         spec=f"results/pretrain/{PRETRAINING}/spec.json",  # the last file that the step writes
-    params:
-        place=lambda wildcards: "{0.task} {0.orientation} {0.arm}".format(run_of(wildcards)),
-        study=lambda wildcards: run_of(wildcards).study,
-    threads: asks("threads")
-    resources:
-        mem_mb=asks("mem_mb"),
-        runtime=asks("runtime"),
-        gpu=asks("gpu"),
     log:
         f"logs/pretrain/{PRETRAINING}.log",
     benchmark:
         f"logs/pretrain/{PRETRAINING}.tsv"
     conda:
         "../../environment.yml"
+    threads: asks("threads")
+    resources:
+        mem_mb=asks("mem_mb"),
+        runtime=asks("runtime"),
+        gpu=asks("gpu"),
+    params:
+        place=lambda wildcards: "{0.task} {0.orientation} {0.arm}".format(run_of(wildcards)),
+        study=study_of,
+    message:
+        "{wildcards.scope} {wildcards.orientation}: pretraining of {wildcards.method}, seed {wildcards.seed}"
     shell:
         "python -m pcl pretrain {params.place} --study {params.study}"
         " --seed {wildcards.seed} --key {wildcards.key} --threads {threads} > {log} 2>&1"
@@ -31,19 +33,21 @@ rule train:
         needed_to_train,
     output:
         f"results/runs/{RUN}/metrics.json",  # the last file that the step writes
-    params:
-        study=lambda wildcards: run_of(wildcards).study,
-    threads: asks("threads")
-    resources:
-        mem_mb=asks("mem_mb"),
-        runtime=asks("runtime"),
-        gpu=asks("gpu"),
     log:
         f"logs/train/{RUN}.log",
     benchmark:
         f"logs/train/{RUN}.tsv"
     conda:
         "../../environment.yml"
+    threads: asks("threads")
+    resources:
+        mem_mb=asks("mem_mb"),
+        runtime=asks("runtime"),
+        gpu=asks("gpu"),
+    params:
+        study=study_of,
+    message:
+        "{wildcards.task} {wildcards.orientation}: {wildcards.arm}, {wildcards.budget} questions, seed {wildcards.seed}"
     shell:
         "python -m pcl train {wildcards.task} {wildcards.orientation} {wildcards.arm} --study {params.study}"
         " --budget {wildcards.budget} --seed {wildcards.seed} --key {wildcards.key} --threads {threads}"
