@@ -5,6 +5,7 @@ Heavy imports stay inside the commands, so that `pcl --help` and the aggregating
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -75,6 +76,88 @@ def _threads(count: int) -> None:
 
 
 @main.command()
+@click.option("--verify", is_flag=True, help="Compute the sha256 of prepared arrays anew.")
+@STUDY
+@click.pass_context
+def check(ctx: click.Context, verify: bool, study: str | None) -> None:
+    """Say what is wrong with params.yaml, and what data the study has and lacks."""
+    from pcl import datasets, inventory
+    from pcl.plan import Plans
+
+    plans = Plans(configuration.load(ctx.obj))
+    problems = inventory.problems(plans)
+    if problems:
+        raise UserError("\n  ".join([f"{ctx.obj}: {len(problems)} problems", *problems]))
+    for name, each in plans.studies.items():
+        runs = each.all_runs()
+        click.echo(f"study {name}: {sum(map(inventory.complete, runs))} of {len(runs)} runs complete")
+    for name, state in inventory.state_of_data(_plan(ctx, study), datasets.raw_folder(), verify=verify):
+        click.echo(f"data {name}: " + state.replace("\n", "\n  "))
+
+
+@main.command("list")
+def list_registered() -> None:
+    """List data sets, orientations, methods, strategies and oracles, each with its source."""
+    from pcl import inventory
+
+    for kind, name, first_line, source in inventory.registered():
+        click.echo(f"{kind} {name}: {first_line}" + (f"\n    {source}" if source else ""))
+
+
+@main.command()
+@click.option("--report", help="Only the runs behind this table or figure.")
+@click.option("--task", help="Only the runs of this task.")
+@click.option("--arm", help="Only the runs of this arm, be it in a table or not.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with every word of the path.")
+@STUDY
+@click.pass_context
+def runs(
+    ctx: click.Context, report: str | None, task: str | None, arm: str | None, as_json: bool, study: str | None
+) -> None:
+    """List the runs of a study: what `snakemake PATH` makes, and whether it is complete."""
+    from pcl import inventory
+
+    found = inventory.runs(_plan(ctx, study), report, arm, task)
+    if as_json:
+        click.echo(json.dumps([inventory.described(run) for run in found], indent=2))
+        return
+    for run in found:
+        click.echo(f"{'complete' if inventory.complete(run) else 'missing '}  {run.path / 'metrics.json'}")
+    click.echo(f"{sum(map(inventory.complete, found))} of {len(found)} complete", err=True)
+
+
+@main.command()
+@click.option("--yes", is_flag=True, help="Delete them.")
+@click.pass_context
+def prune(ctx: click.Context, yes: bool) -> None:
+    """List, or delete, runs, pretrainings, data and targets that no report of any study needs."""
+    from pcl import inventory
+    from pcl.plan import Plans
+
+    found = inventory.unused(Plans(configuration.load(ctx.obj)))
+    for path in found:
+        click.echo(path)
+        if yes:
+            inventory.delete(path)
+    click.echo(f"{len(found)} {'deleted' if yes else 'unused; --yes deletes them'}", err=True)
+
+
+@main.command()
+@click.argument("dataset")
+@click.option("--to", type=Path, help="The raw folder; PCL_DATA, or data, unless given.")
+@click.option("--from", "source", help="A file, a folder or another address to take it from.")
+def data(dataset: str, to: Path | None, source: str | None) -> None:
+    """Download a data set's published files; what broke off goes on."""
+    from pcl import datasets, progress
+    from pcl.datasets.download import download
+
+    with progress.console.status(dataset) as status:
+        paths = download(dataset, datasets.raw_folder(to), source, status.update)
+    for path in paths:
+        click.echo(path)
+
+
+@main.command()
 @click.argument("task")
 @KEY
 @click.pass_context
@@ -142,6 +225,21 @@ def train(
     _expect(key, run.path, run.key)
     _threads(threads)
     click.echo(runs.train(run))
+
+
+@main.command()
+@click.argument("path", type=Path)
+@click.pass_context
+def score(ctx: click.Context, path: Path) -> None:
+    """Compute the scores of a run anew from its assignments, and hold them against its metrics.json."""
+    from pcl import artifacts, runs
+    from pcl.plan import Plans
+
+    run = Plans(configuration.load(ctx.obj)).run_at(path)
+    found = runs.score(run.path, run)
+    click.echo(json.dumps(found, indent=2, sort_keys=True))
+    if found != artifacts.read_json(run.path / "metrics.json")["scores"]:
+        raise UserError(f"{run.path / 'metrics.json'}: has other scores; delete the folder and run it again")
 
 
 @main.command()

@@ -8,11 +8,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pcl.errors import UserError
 
@@ -21,12 +21,13 @@ METRICS = ("nmi", "ari", "f", "pairwise_f1", "acc")
 
 Metric = Literal["nmi", "ari", "f", "pairwise_f1", "acc"]
 Split = Literal["train", "test"]
+Count = Annotated[int, Field(ge=0)]
 
 
 class Strict(BaseModel):
-    """A mapping of the config in which an unknown key is an error."""
+    """A mapping of the config in which an unknown key is an error, as is a number that is not finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Task(Strict):
@@ -91,6 +92,10 @@ class Projection(Strict):
     points: int = Field(2000, ge=50, description="images drawn at most")
 
 
+FIGURES: dict[str, type[Strict]] = {"curve": Curve, "projection": Projection}
+Figure = Annotated[Curve | Projection, Field(discriminator="kind")]
+
+
 class Resources(Strict):
     """What one training job asks of the machine; no number depends on it."""
 
@@ -107,9 +112,9 @@ class Study(Strict):
     tasks: list[str] = Field(min_length=1)
     ablation: str = Field(description="the task of Tables 4 and 5 and of Fig. 4")
     projection: str = Field(description="the task of Fig. 5")
-    seeds: list[int] = Field(min_length=1)
-    budgets: dict[str, int] = Field(description="task -> questions in the tables")
-    curve: list[int] = Field(description="numbers of questions in Fig. 4")
+    seeds: list[Count] = Field(min_length=1)
+    budgets: dict[str, Count] = Field(description="task -> questions in the tables")
+    curve: list[Count] = Field(description="numbers of questions in Fig. 4")
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     resources: Resources = Resources()
     training: dict[str, Any] = Field({}, description="settings for every method that has them")
@@ -124,7 +129,7 @@ class Config(Strict):
     tasks: dict[str, Task]
     arms: dict[str, Arm]
     tables: dict[str, Table]
-    figures: dict[str, Curve | Projection] = Field(description="figure -> what it shows")
+    figures: dict[str, Figure] = Field(description="figure -> what it shows")
     studies: dict[str, Study]
 
 
@@ -143,6 +148,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
         problem = str(error.problem or error.context).splitlines()[0]
         raise UserError(f"{where}: not valid YAML: {problem}") from error
+    except (YAMLError, ValueError) as error:
+        raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a mapping of keys to values, found {type(content).__name__}")
     return content
@@ -164,11 +171,16 @@ def validate(model: type[BaseModel], values: dict[str, Any], where: str) -> Any:
     except ValidationError as error:
         problems = []
         for item in error.errors():
-            loc = [part for part in item["loc"] if part not in ("curve", "projection")]
-            key = ".".join(str(part) for part in loc)
+            loc = item["loc"]
+            # Below a figure's name comes its kind, by which pydantic chose the model: no key of the file.
+            key = ".".join(str(part) for n, part in enumerate(loc) if n != 2 or loc[0] != "figures")
             if item["type"] == "extra_forbidden":
                 known = _keys_at(model, loc[:-1])
                 problems.append(f"{key}: unknown key{did_you_mean(str(loc[-1]), known)}")
+            elif item["type"] == "union_tag_invalid":
+                problems.append(f"{key}.kind: no such kind{did_you_mean(item['ctx']['tag'], FIGURES)}")
+            elif item["type"] == "union_tag_not_found":
+                problems.append(f"{key}.kind: required, but not given; known: {', '.join(FIGURES)}")
             elif item["type"] == "missing":
                 problems.append(f"{key}: required, but not given")
             else:
@@ -192,16 +204,17 @@ def _listed(where: str, problems: list[str]) -> str:
     return "\n".join([f"{where}: {len(problems)} problems", *(f"  - {problem}" for problem in problems)])
 
 
-def _keys_at(model: type[BaseModel], loc: list[Any]) -> list[str]:
+def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     """The keys that the model allows at a place in the config."""
     here: Any = model
     for part in loc:
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            here = here.model_fields[part].annotation if part in here.model_fields else None
+        if here == Figure:
+            here = FIGURES[str(part)]
+        elif isinstance(here, type) and issubclass(here, BaseModel):
+            here = here.model_fields[str(part)].annotation
         else:
-            here = get_args(here)[-1] if get_args(here) else None
-    models = [m for m in (here, *get_args(here)) if isinstance(m, type) and issubclass(m, BaseModel)]
-    return [name for m in models for name in m.model_fields]
+            here = get_args(here)[-1]
+    return list(getattr(here, "model_fields", ()))
 
 
 def _dangling_names(config: Config) -> Iterable[str]:

@@ -6,17 +6,19 @@ changed setting is another path, so that no old number can stand under a new set
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pcl import datasets, orientations, registry
+from pcl import datasets, oracles, orientations, registry
 from pcl.artifacts import key
-from pcl.config import Config, Curve, OracleChoice, Projection, Strict, Study, Table, did_you_mean, validate
+from pcl.config import Config, Curve, OracleChoice, Projection, Strict, Study, Table, Task, did_you_mean, validate
 from pcl.errors import UserError
-from pcl.methods.base import DeepMethod, DeepSettings, Method
+from pcl.methods.base import DeepMethod, DeepSettings, FrozenMethod, Method
 
 RESULTS = Path("results")
 ANY = "any"
@@ -112,7 +114,7 @@ class Run:
             "data": self.data.key,
             "targets": {name: target.key for name, target in self.targets.items()},
             "budget": self.budget,
-            "oracle": self.oracle.model_dump() if self.method.supervised else None,
+            "oracle": oracles.spec(self.oracle.name, self.oracle.settings) if self.method.supervised else None,
             "settings": self.settings.model_dump(mode="json"),
             "source": self.source.key if self.source else None,
         }
@@ -172,7 +174,7 @@ class Plan:
     @cache  # noqa: B019 - a plan lives as long as the process
     def data(self, task: str) -> Data:
         """The data set of a task."""
-        name = self.config.tasks[task].dataset
+        name = self._task(task).dataset
         return Data(name, self.config.datasets.get(name, {}))
 
     @cache  # noqa: B019
@@ -183,7 +185,7 @@ class Plan:
             UserError: there is no such orientation, its map does not fit the data set, or it has another number of
                 clusters than the task.
         """
-        found = orientations.load(task, orientation, clusters=self.config.tasks[task].clusters)
+        found = orientations.load(task, orientation, clusters=self._task(task).clusters)
         return Target(task, orientation, self.data(task), found)
 
     @cached_property
@@ -200,9 +202,11 @@ class Plan:
 
         A method's own defaults, then the study's training scale, the arm's preset, the study's settings of the
         method, and the arm's settings; later ones win.
+
+        Raises:
+            UserError: a setting is unknown or wrong, or there is no such method, preset or strategy.
         """
-        chosen = self.config.arms[arm]
-        method = registry.get("pcl.methods", "Method", chosen.method)
+        chosen, method = self._arm(arm), self._method(arm)
         if chosen.preset is not None and chosen.preset not in method.presets:
             hint = did_you_mean(chosen.preset, method.presets)
             raise UserError(f"arms.{arm}.preset: {chosen.method} has no preset{hint}")
@@ -216,13 +220,20 @@ class Plan:
         merged: dict[str, Any] = {}
         for layer in layers:
             merged = _merged(merged, layer)
-        return validate(method.Settings, merged, f"arms.{arm}.settings (in study {self.name})")
+        settings = validate(method.Settings, merged, f"arms.{arm}.settings (in study {self.name})")
+        if hasattr(settings, "strategy"):
+            _plugin("pcl.strategies", "Strategy", settings.strategy, f"arms.{arm}.settings.strategy")
+        return settings
 
     def run(self, task: str, orientation: str, arm: str, seed: int, budget: int | None = None) -> Run:
-        """One run; the study's budget for the task unless given."""
-        method = registry.get("pcl.methods", "Method", self._arm(arm).method)
-        if task not in self.config.tasks:
-            raise UserError(f"task: no such task{did_you_mean(task, self.config.tasks)}")
+        """One run; the study's budget for the task unless given.
+
+        Raises:
+            UserError: there is no such task, orientation or arm, the arm's settings are wrong, or the budget does not
+                cover the arm's first questions.
+        """
+        self._task(task)
+        method = self._method(arm)
         if not method.supervised:
             orientation, budget = ANY, 0
         else:
@@ -252,8 +263,7 @@ class Plan:
         """The runs of arms in every task and orientation of the study, whether or not a report shows them."""
         for task in self.study.tasks:
             for arm in arms:
-                supervised = registry.get("pcl.methods", "Method", self._arm(arm).method).supervised
-                for orientation in self.orientations[task] if supervised else (ANY,):
+                for orientation in self.orientations[task] if self._method(arm).supervised else (ANY,):
                     yield self.run(task, orientation, arm, seed)
 
     def tasks(self, item: Table) -> list[str]:
@@ -261,15 +271,31 @@ class Plan:
         return self.study.tasks if item.tasks == "all" else [self.study.ablation]
 
     def check(self) -> None:
-        """Raise UserError if anything in the study cannot be resolved."""
-        known = {name for m in registry.names("pcl.methods", "Method") for name in _settings(m).model_fields}
-        for name in self.study.training:
-            if name not in known:
-                where = f"studies.{self.name}.training.{name}"
-                raise UserError(f"{where}: unknown key{did_you_mean(name, DeepSettings.model_fields)}")
-        for name in self.study.methods:
-            registry.get("pcl.methods", "Method", name)
-        self.all_runs()
+        """Raise UserError with everything in the study, and in every arm, that cannot be resolved."""
+        problems = dict.fromkeys(str(problem) for problem in self._problems())
+        if problems:
+            raise UserError("\n".join(problems))
+
+    def _problems(self) -> Iterator[UserError | str]:
+        here = f"studies.{self.name}"
+        methods = registry.names("pcl.methods", "Method")
+        known = {name for method in methods for name in _settings(method).model_fields}
+        for name in self.study.training.keys() - known:
+            yield f"{here}.training.{name}: unknown key{did_you_mean(name, DeepSettings.model_fields)}"
+        for method, settings in self.study.methods.items():
+            if method not in methods:
+                yield f"{here}.methods: no such{did_you_mean(method, methods)}"
+                continue
+            fields = _settings(method).model_fields
+            for name in settings.keys() - fields.keys():
+                yield f"{here}.methods.{method}.{name}: unknown key{did_you_mean(name, fields)}"
+        steps = [partial(self.settings, arm) for arm in self.config.arms]
+        steps += [partial(self.runs, report) for report in self.reports]
+        for step in steps:
+            try:
+                step()
+            except UserError as error:
+                yield error
 
     def _of(self, report: str) -> Iterator[Run]:
         item: Table | Curve | Projection
@@ -296,9 +322,47 @@ class Plan:
             raise UserError(f"arm: no such arm{did_you_mean(name, self.config.arms)}")
         return self.config.arms[name]
 
+    def _method(self, arm: str) -> type[Method]:
+        method: type[Method] = _plugin("pcl.methods", "Method", self._arm(arm).method, f"arms.{arm}.method")
+        return method
+
+    def _task(self, name: str) -> Task:
+        if name not in self.config.tasks:
+            raise UserError(f"task: no such task{did_you_mean(name, self.config.tasks)}")
+        return self.config.tasks[name]
+
+    def _source(self, task: str, arm: str, seed: int) -> Run | None:
+        """The run whose features an arm clusters."""
+        name = self._arm(arm).source
+        if name is None:
+            return None
+        if not issubclass(self._method(arm), FrozenMethod):
+            raise UserError(f"arms.{arm}.source: {self._arm(arm).method} trains its own features; remove source")
+        method = self._method(name)
+        if method.supervised or not issubclass(method, DeepMethod):
+            raise UserError(
+                f"arms.{arm}.source: {name} is no arm whose features can be clustered; give one that trains a "
+                "network and asks no questions"
+            )
+        return self.run(task, ANY, name, seed)
+
+    def _oracle(self, arm: str, **place: Any) -> OracleChoice:
+        """Who answers; {task}, {orientation} and {seed} are filled in where a setting is a text."""
+        chosen = self._arm(arm).oracle
+        try:
+            filled = {k: v.format(**place) if isinstance(v, str) else v for k, v in chosen.settings.items()}
+            oracles.check(chosen.name, filled)
+        except (KeyError, ValueError, IndexError) as error:
+            raise UserError(
+                f"arms.{arm}.oracle.settings: {error} is no placeholder; known: {', '.join(place)}"
+            ) from error
+        except UserError as error:
+            raise UserError(f"arms.{arm}.oracle: {error}") from error
+        return OracleChoice(name=chosen.name, settings=filled)
+
     def _resolve(self, task: str, orientation: str, arm: str, budget: int, seed: int) -> Run:
-        chosen = self._arm(arm)
-        names = self.orientations[task] if orientation == ANY else (orientation,)
+        chosen, method = self._arm(arm), self._method(arm)
+        names = (orientation,) if method.supervised else self.orientations[task]
         return Run(
             study=self.name,
             task=task,
@@ -307,15 +371,15 @@ class Plan:
             budget=budget,
             seed=seed,
             settings=self._settings_of(arm),
-            method=registry.get("pcl.methods", "Method", chosen.method),
+            method=method,
             method_name=chosen.method,
             label=chosen.label,
             clusters=self.config.tasks[task].clusters,
             device=self.study.device,
-            oracle=chosen.oracle,
+            oracle=self._oracle(arm, task=task, orientation=orientation, seed=seed),
             data=self.data(task),
             targets={name: self.target(task, name) for name in names},
-            source=self.run(task, ANY, chosen.source, seed) if chosen.source else None,
+            source=self._source(task, arm, seed),
         )
 
     @cache  # noqa: B019 - a plan lives as long as the process
@@ -362,6 +426,19 @@ class Plans:
                 now.append(f"study {name}: {error}")
         raise _unknown(wanted, now)
 
+    def run_at(self, path: Path) -> Run:
+        """The run whose folder, or a file in it, is at a path.
+
+        Raises:
+            UserError: the path is not one of a run, or `run` knows none there.
+        """
+        place = r"runs/([^/]+)/([^/]+)/([^/]+)/q(\d+)/([0-9a-f]{8})/seed(\d+)(?:/|$)"
+        words = re.search(place, path.as_posix())
+        if words is None:
+            raise UserError(f"{path}: not a run folder; `pcl runs` lists them all")
+        task, orientation, arm, budget, key, seed = words.groups()
+        return self.run(task, orientation, arm, int(budget), key, int(seed))
+
     def pretraining(self, scope: str, orientation: str, method: str, key: str, seed: int) -> Run:
         """A run that starts from the pretraining in such a folder.
 
@@ -371,18 +448,28 @@ class Plans:
         wanted = RESULTS / "pretrain" / scope / orientation / method / key / f"seed{seed}"
         arms = [name for name, arm in self.config.arms.items() if arm.method == method]
         now = []
-        for name, plan in self.studies.items():
-            for run in plan.possible(arms, seed):
-                if run.pretraining is not None:
-                    if run.pretraining.path == wanted:
-                        return run
-                    now.append(f"study {name} has {run.pretraining.path}")
+        for (name, plan), arm in product(self.studies.items(), arms):
+            try:
+                for run in plan.possible([arm], seed):
+                    if run.pretraining is not None:
+                        if run.pretraining.path == wanted:
+                            return run
+                        now.append(f"study {name} has {run.pretraining.path}")
+            except UserError as error:
+                now.append(f"study {name}: {error}")
         raise _unknown(wanted, now)
 
 
 def _unknown(path: Path, now: list[str]) -> UserError:
     lines = dict.fromkeys(["no run of params.yaml leaves this folder (`pcl runs` lists them all)", *now])
     return UserError(f"{path}: " + "\n  ".join(lines))
+
+
+def _plugin(package: str, class_name: str, name: str, where: str) -> Any:
+    try:
+        return registry.get(package, class_name, name)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
 
 
 def _settings(method: str) -> type[Strict]:

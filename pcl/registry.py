@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from types import ModuleType
 from typing import Any
 
 from pcl.config import did_you_mean
@@ -12,18 +13,26 @@ from pcl.errors import UserError
 
 def names(package: str, class_name: str) -> list[str]:
     """The plug-ins in a package: its modules, less `base`, that define the class."""
-    folder = importlib.import_module(package)
-    found = sorted(m.name for m in pkgutil.iter_modules(folder.__path__) if m.name != "base")
-    return [name for name in found if hasattr(importlib.import_module(f"{package}.{name}"), class_name)]
+    return [name for name in _modules(package) if hasattr(_module(package, name), class_name)]
 
 
 def get(package: str, class_name: str, name: str) -> Any:
-    """The class of one plug-in.
+    """The class of one plug-in, whose module alone is imported.
 
     Raises:
         UserError: no module of the package has that name and class.
     """
-    known = names(package, class_name)
-    if name not in known:
+    found = getattr(_module(package, name), class_name, None) if name in _modules(package) else None
+    if found is None:
+        known = names(package, class_name)
         raise UserError(f"{package.rpartition('.')[2]}: no such{did_you_mean(name, known)}")
-    return getattr(importlib.import_module(f"{package}.{name}"), class_name)
+    return found
+
+
+def _modules(package: str) -> list[str]:
+    folder = importlib.import_module(package)
+    return sorted(m.name for m in pkgutil.iter_modules(folder.__path__) if m.name != "base")
+
+
+def _module(package: str, name: str) -> ModuleType:
+    return importlib.import_module(f"{package}.{name}")

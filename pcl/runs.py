@@ -27,21 +27,30 @@ from pcl.oracles import log
 from pcl.plan import Run
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pcl.engine.session import Session
 
 Labels = dict[str, dict[str, NDArray[np.int64]]]
 
 
 def pretrain(run: Run) -> Path:
-    """Train the pretraining stages that a run starts from, and leave weights and answers in their folder."""
+    """Train the pretraining stages that a run starts from; a complete folder is left as it is.
+
+    Raises:
+        UserError: the arm's method has none, an input is missing, or training diverges.
+    """
     pretraining = run.pretraining
     if pretraining is None:
         raise UserError(f"arm {run.arm}: its method has no pretraining")
     folder = pretraining.path
+    if (folder / "spec.json").exists():
+        progress.say(f"{folder}: complete, nothing to do")
+        return folder
     started = time.monotonic()
+    labels = _labels(run)
     method, session = _open(run)
     stages = [stage for stage in method.stages() if stage.pretraining]
-    labels = _labels(run)
     _drive(run, method, session, stages, folder, labels)
     _write_weights(folder / "model.safetensors", session, run.method.pretrained_parts)
     artifacts.write(folder / "answers.jsonl", log.dump(session.answers))
@@ -75,6 +84,7 @@ def train(run: Run) -> Path:
         stages = [stage for stage in deep.stages() if not stage.pretraining or run.pretraining is None]
         _drive(run, deep, session, stages, folder, labels)
         probabilities = {split: session.sweep(deep.probabilities, split).numpy() for split in session.images}
+        _check_finite(probabilities, folder)
         _write_weights(folder / "model.safetensors", session)
         artifacts.write(folder / "answers.jsonl", log.dump(session.answers))
         questions, history, device = _questions(run, session), session.history, str(session.device)
@@ -93,17 +103,16 @@ def features(run: Run, *, trained: bool = True) -> dict[str, NDArray[np.float32]
         run: a run of a deep method.
         trained: the weights that the run left; else those it began with.
     """
-    from safetensors.torch import load_file
-
     method, session = _open(run)
     if trained:
-        session.network.load_state_dict(load_file(_needed(run.path / "model.safetensors", run)))
+        path = _needed(run.path / "model.safetensors", run, run.path / "metrics.json")
+        session.network.load_state_dict(_weights(path))
     return {split: session.sweep(method.embed, split).numpy() for split in session.images}
 
 
 def score(folder: Path, run: Run) -> dict[str, Any]:
     """The scores of the assignments that a run left, computed anew."""
-    with np.load(_needed(folder / "assignments.npz", run)) as saved:
+    with np.load(_needed(folder / "assignments.npz", run, folder / "metrics.json")) as saved:
         clusters = {split: (saved[f"{split}_index"], saved[f"{split}_cluster"]) for split in ("train", "test")}
     return _scores(_labels(run), clusters)
 
@@ -112,17 +121,18 @@ def _open(run: Run) -> tuple[DeepMethod, Session]:
     """The method and a session with a fresh network, before anything is asked or trained."""
     import torch
 
-    from pcl.engine.device import choose, memory_format
+    from pcl.engine.device import choose, configure, memory_format
     from pcl.engine.session import Session
 
     assert issubclass(run.method, DeepMethod)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    splits = datasets.load(run.data.path)
+    splits = _images(run)
     device = choose(run.device)
+    configure(device)
     images = {"train": splits.train.images, "test": splits.test.images}
     tensors = {name: torch.from_numpy(np.array(values)) for name, values in images.items()}
     if device.type != "cpu":
         tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
+    _check_settings(run, splits)
     method = run.method(run.settings, run.clusters, run.budget)
     with seeds.global_torch(run.seed, "weights"):
         network = method.build(tensors["train"].shape[1])
@@ -134,15 +144,30 @@ def _open(run: Run) -> tuple[DeepMethod, Session]:
 
 def _start_from_pretraining(run: Run, session: Session) -> None:
     """Take over weights and answers."""
-    from safetensors.torch import load_file
-
     if run.pretraining is None:
         return
     folder = run.pretraining.path
-    weights = load_file(_needed(folder / "model.safetensors", run))
-    session.network.load_state_dict(weights, strict=False)
-    for answer in log.read(folder / "answers.jsonl"):
-        session.record(answer)
+    session.network.load_state_dict(_weights(_needed(folder / "model.safetensors", run)), strict=False)
+    _record(session, log.read(folder / "answers.jsonl"), folder / "answers.jsonl")
+
+
+def _record(session: Session, answers: list[log.Answer], where: Path) -> None:
+    for answer in answers:
+        try:
+            session.record(answer)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
+
+
+def _weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file; raises UserError where it is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: not readable weights ({error}); delete {path.parent} and build it again") from error
 
 
 def _drive(run: Run, method: DeepMethod, session: Session, stages: list[Stage], folder: Path, labels: Labels) -> None:
@@ -205,7 +230,10 @@ def _save(path: Path, run: Run, session: Session, event: Any) -> None:
         "history": json.dumps(session.history),
         "pseudo_links": session.pseudo_links,
     }
-    artifacts.write(path, lambda file: torch.save(state, file))
+    # By way of memory: writing straight to a full disk, torch.save hides the cause.
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    artifacts.write(path, buffer.getvalue())
 
 
 def _resume(path: Path, run: Run, session: Session, stages: list[Stage]) -> tuple[dict[str, Any] | None, list[Stage]]:
@@ -220,15 +248,14 @@ def _resume(path: Path, run: Run, session: Session, stages: list[Stage]) -> tupl
         here = names.index(state["stage"])
         session.network.load_state_dict(state["network"])
         answers = log.parse(state["answers"], str(path))
-        history = json.loads(state["history"])
-    except (KeyError, ValueError, RuntimeError, EOFError, OSError, UnpicklingError) as error:
+        session.history, session.state = json.loads(state["history"]), state["method"]
+        session.pseudo_links = [(i, j) for i, j in state["pseudo_links"]]
+    except (LookupError, TypeError, ValueError, RuntimeError, EOFError, OSError, UnpicklingError) as error:
+        cause = next(iter(str(error).splitlines()), "cut short")
         raise UserError(
-            f"{path}: not a checkpoint of this run ({str(error).splitlines()[0]}); delete {path.parent} to start over"
+            f"{path}: not a checkpoint of this run ({cause}); delete {path.parent} to start over"
         ) from error
-    for answer in answers[len(session.answers) :]:
-        session.record(answer)
-    session.history, session.state = history, state["method"]
-    session.pseudo_links = [tuple(pair) for pair in state["pseudo_links"]]
+    _record(session, answers[len(session.answers) :], path)
     progress.say(f"{path.parent.parent}: going on after stage {state['stage']}, epoch {state['epoch']}")
     if state["ended"]:
         return None, stages[here + 1 :]
@@ -246,9 +273,42 @@ def _features_for(run: Run) -> dict[str, NDArray[np.float32]]:
     """What a method on frozen features clusters: its source's features, or the pixels in [0, 1]."""
     if run.source is not None:
         return features(run.source)
-    splits = datasets.load(run.data.path)
+    splits = _images(run)
     pixels = {"train": splits.train.images, "test": splits.test.images}
     return {name: images.reshape(len(images), -1).astype(np.float32) / 255 for name, images in pixels.items()}
+
+
+def _images(run: Run) -> datasets.Splits:
+    _needed(run.data.path / "manifest.json", run)
+    return datasets.load(run.data.path)
+
+
+def _check_settings(run: Run, splits: datasets.Splits) -> None:
+    """Refuse settings that do not fit the images, before anything is trained."""
+    s, channels = run.settings, splits.train.images.shape[1]
+    where = f"arm {run.arm} in study {run.study}"
+    for name in ("mean", "std"):
+        values = getattr(s.augmentation, name)
+        if len(values) not in (1, channels):
+            raise UserError(
+                f"{where}: augmentation.{name} has {len(values)} values, but the images of {run.data.name} have "
+                f"{channels} channels; give one value for each, or one for all"
+            )
+    smallest = min(len(splits.train.images), len(splits.test.images))
+    if getattr(s, "drop_last_evaluation", False) and smallest < s.batch_size:
+        raise UserError(
+            f"{where}: with drop_last_evaluation, batches of {s.batch_size} leave none of {smallest} images to "
+            "score; lower batch_size"
+        )
+
+
+def _check_finite(probabilities: dict[str, NDArray[np.float32]], folder: Path) -> None:
+    """Refuse to score what the last update has broken; every earlier one is checked by its loss."""
+    if not all(np.isfinite(rows).all() for rows in probabilities.values()):
+        raise UserError(
+            f"{folder}: after the last step the probabilities are no numbers; lower lr or set clip for this arm, and "
+            f"delete {folder / 'checkpoint'}"
+        )
 
 
 def _check_budget(run: Run, method: DeepMethod, session: Session) -> None:
@@ -350,9 +410,10 @@ def _provenance(run: Run, device: Any, started: float) -> dict[str, Any]:
     )
 
 
-def _needed(path: Path, run: Run) -> Path:
+def _needed(path: Path, run: Run, last: Path | None = None) -> Path:
+    """The path, if it exists; `last` is what the step that makes it writes last, if not the path itself."""
     if not path.exists():
-        raise UserError(f"{path}: needed by arm {run.arm}, but not there; build it with `snakemake {path}`")
+        raise UserError(f"{path}: needed by arm {run.arm}, but not there; build it with `snakemake {last or path}`")
     return path
 
 

@@ -23,6 +23,12 @@ def choose(name: str) -> torch.device:
     return torch.device(name)
 
 
+def configure(device: torch.device) -> None:
+    """Deterministic algorithms on a CPU, where runs are promised to repeat bit for bit; the fastest ones on a GPU."""
+    torch.use_deterministic_algorithms(device.type == "cpu")
+    torch.backends.cudnn.benchmark = device.type == "cuda"
+
+
 def autocast(device: torch.device) -> AbstractContextManager[None]:
     """bfloat16 for the network on a GPU that has it; float32 everywhere else.
 

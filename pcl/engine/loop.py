@@ -146,14 +146,17 @@ def _ask_at_random(session: Session, stage: Stage) -> Training:
         groups = list(chunks(session.fixed_order(), stage.batch_size))
     shares = np.array([len(g) * (len(g) - 1) for g in groups], dtype=float)
     count, failures = min(stage.questions, session.remaining), 0
+    unsure = set(session.unsure_pairs)
     while count > 0 and failures < 10_000:
         group = groups[generator.choice(len(groups), p=shares / shares.sum())]
         i, j = sorted(int(x) for x in generator.choice(group, 2, replace=False))
-        if session.constraints.relation(i, j) is not None:
+        if session.constraints.relation(i, j) is not None or (i, j) in unsure:
             failures += 1
             continue
         same = yield Question(i, j)
         session.record(_answer(session, i, j, same, 0, {}))
+        if same is None:
+            unsure.add((i, j))
         count, failures = count - (same is not None), failures + (same is None)
 
 

@@ -79,7 +79,13 @@ class Method(base.DeepMethod):
             "warmup_epochs": 10,
             "drop_last_evaluation": True,
         },
-        "ours": RELEASED_LOSSES | {"attention_residual": True},
+        "ours": RELEASED_LOSSES
+        | {
+            "attention_residual": True,
+            "temperature": 0.5,
+            "column_temperature": 1.0,
+            "query": {"form": "release"},
+        },
     }
 
     @classmethod

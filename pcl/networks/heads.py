@@ -25,7 +25,7 @@ class InstanceHead(nn.Module):
 
     def forward(self, h: Float[Tensor, "B D"]) -> Float[Tensor, "B M"]:
         """Rows of length one."""
-        return F.normalize(self.layers(h), dim=1)
+        return F.normalize(self.layers(h).float(), dim=1)
 
 
 class ClusterHead(nn.Module):
@@ -77,4 +77,4 @@ def both_views(network: nn.Module, views: list[Float[Tensor, "B C S S"]]) -> dic
     Each view passes the network by itself, so that its batch statistics, and its attention, are its own.
     """
     seen = torch.cat([features(network, view) for view in views])
-    return {"z": network["instance"](seen).float(), "p": network["cluster"](seen)}
+    return {"z": network["instance"](seen), "p": network["cluster"](seen)}

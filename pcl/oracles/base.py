@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,7 +22,10 @@ class Oracle(ABC):
         labels: target cluster per image, int [N].
         remaining: answers that it will still give.
         seed: of everything random in its answers.
+        files: settings that name files.
     """
+
+    files: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, labels: ArrayLike, *, budget: int, seed: int) -> None:
         """Know the labels and the budget.

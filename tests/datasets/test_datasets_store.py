@@ -84,5 +84,5 @@ def test_an_interrupted_preparation_leaves_no_manifest(folder: Path, monkeypatch
 
 def test_an_unwritable_place_is_a_user_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match="file/digits10/train_images.npy: cannot be written"):
+    with pytest.raises(UserError, match=r"file/digits10/train_images\.npy: cannot be written"):
         datasets.prepare("digits10", {}, None, tmp_path / "file" / "digits10")

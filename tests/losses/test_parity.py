@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from pcl.losses import constrained, contrastive, pairs, student
-from pcl.networks.heads import contrastive_network
 from pcl.methods.cc import Settings as CCSettings
+from pcl.networks.heads import contrastive_network
 
 close = pytest.approx
 

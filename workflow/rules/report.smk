@@ -139,7 +139,7 @@ rule draw:
             category="Figures",
             labels={"figure": "{projection}"},
         ),
-        multiext("reports/{at}{projection}", ".png", ".pdf"),
+        multiext("reports/{at}{projection}", ".png", ".pdf", ".csv"),
     log:
         "logs/draw/{at}{projection}.log",
     conda:

@@ -1,0 +1,36 @@
+# VENV=folder uses another environment, CORES=4 fewer cores.
+
+VENV ?= .venv
+PYTHON ?= python3.11
+CORES ?= all
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help env reports test check bench
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+env: $(VENV)/requirements.lock  ## the environment, as requirements.lock says
+
+$(VENV)/requirements.lock: requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	pip install --quiet --disable-pip-version-check -r requirements.lock
+	pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	cp requirements.lock $@
+
+reports: env  ## every table and figure of the study that params.yaml selects
+	snakemake --cores $(CORES)
+
+test: env  ## the tests, the pipeline at its smallest among them
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadgroup
+
+check: env  ## format, lint, types
+	ruff format --check
+	ruff check
+	mypy
+	snakefmt --check --line-length 118 workflow
+	snakemake --lint
+
+bench: env  ## what a training step costs, written to benchmarks/
+	OMP_NUM_THREADS=1 python benchmarks/step.py

@@ -1,0 +1,133 @@
+"""What is registered, what is planned and there, and what nothing uses any more; without importing torch."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pcl import datasets, orientations
+from pcl.errors import UserError
+from pcl.plan import RESULTS, Plan, Plans, Run
+
+
+def registered() -> Iterator[tuple[str, str, str, str]]:
+    """(kind, name, first line, source) of everything that params.yaml can name."""
+    yield from _documented("data set", "datasets", "Dataset")
+    for task, names in orientations.available().items():
+        for name in names:
+            yield "orientation", f"{task} {name}", " | ".join(orientations.load(task, name).clusters), ""
+    yield from _documented("method", "methods", "Method")
+    yield from _documented("strategy", "strategies", "Strategy")
+    yield from _documented("oracle", "oracles", "Oracle")
+
+
+def _documented(kind: str, package: str, class_name: str) -> Iterator[tuple[str, str, str, str]]:
+    """The plug-ins of a package with their docstrings, read and not imported: what they import may be heavy."""
+    for path in sorted((Path(__file__).parent / package).glob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and node.name == class_name and path.stem != "base":
+                text = ast.get_docstring(node) or ""
+                source = re.search(r"^Source:(.*?)(?=\n\S+:|\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
+                yield kind, path.stem, text.partition("\n")[0], " ".join(source[1].split()) if source else ""
+
+
+def runs(plan: Plan, report: str | None = None, arm: str | None = None, task: str | None = None) -> list[Run]:
+    """The runs behind a table or figure, or behind all of them; those of an arm even if no report shows it."""
+    found = plan.runs(report) if report else plan.all_runs()
+    if arm is not None:
+        shown = [run for run in found if run.arm == arm]
+        found = shown or [run for seed in plan.study.seeds for run in plan.possible([arm], seed)]
+    return [run for run in found if task in (None, run.task)]
+
+
+def complete(run: Run) -> bool:
+    """Whether the run has written its last file."""
+    return (run.path / "metrics.json").exists()
+
+
+def state_of_data(plan: Plan, raw: Path, *, verify: bool) -> Iterator[tuple[str, str]]:
+    """(data set, what there is of it) for the tasks of a study; how to get it where there is nothing.
+
+    Args:
+        plan: the study.
+        raw: where published files are looked for.
+        verify: compute the sha256 of prepared arrays anew.
+
+    Raises:
+        UserError: prepared arrays are not what their manifest says.
+    """
+    for name, data in {data.name: data for data in map(plan.data, plan.study.tasks)}.items():
+        dataset = datasets.find(name)
+        if (data.path / "manifest.json").exists():
+            manifest = datasets.verify(data.path) if verify else datasets.load(data.path).manifest
+            counts = ", ".join(f"{n:,} {split}" for split, n in manifest.n.items())
+            yield name, f"prepared in {data.path}: {counts} images{', sha256 right' if verify else ''}"
+        elif not dataset.places:
+            yield name, "comes with the installation"
+        elif (place := _published(dataset, raw)) is not None:
+            yield name, f"published files in {place}; prepared when a run needs them"
+        else:
+            yield name, f"no published files found.\n{dataset.guide(raw)}"
+
+
+def _published(dataset: type[datasets.Dataset], raw: Path) -> Path | None:
+    """The first of a data set's places with a file or folder of a published name, or any in its own folder."""
+    names = [name for file in dataset.files for name in (file.name, file.name.removesuffix(".gz"))]
+    for place in (raw / place for place in dataset.places):
+        own = place.name == dataset.name() and any(place.glob("[!.]*"))
+        if own or any((place / name).exists() for name in (*names, *dataset.folders)):
+            return place
+    return None
+
+
+def unused(plans: Plans) -> list[Path]:
+    """Folders of runs, pretrainings and data and files of targets that no report of any study needs."""
+    needed: set[Path] = set()
+    for plan in plans.studies.values():
+        for run in plan.all_runs():
+            needed |= _needs(run)
+    there = [RESULTS.glob(pattern) for pattern in ("data/*/*", "tasks/*/*/*.npz", "pretrain/*/*/*/*/seed*")]
+    there.append(RESULTS.glob("runs/*/*/*/q*/*/seed*"))
+    return sorted(path for paths in there for path in paths if path not in needed)
+
+
+def _needs(run: Run) -> set[Path]:
+    """What a run leaves and everything it is made from."""
+    paths = {run.path, run.data.path, *(target.path for target in run.targets.values())}
+    if run.pretraining is not None:
+        paths.add(run.pretraining.path)
+    return paths | (_needs(run.source) if run.source else set())
+
+
+def delete(path: Path) -> None:
+    """Remove a file or folder under results/, and the folders that it leaves empty."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for folder in path.parents:
+        if folder == RESULTS or any(folder.iterdir()):
+            return
+        folder.rmdir()
+
+
+def described(run: Run) -> dict[str, Any]:
+    """A run in plain values."""
+    words = {name: getattr(run, name) for name in ("task", "orientation", "arm", "budget", "seed", "key")}
+    return {**words, "study": run.study, "path": str(run.path), "complete": complete(run)}
+
+
+def problems(plans: Plans) -> list[str]:
+    """Everything in params.yaml that cannot be resolved, each once: in every study, arm and orientation."""
+    steps: list[Callable[[], Any]] = [plan.check for plan in plans.studies.values()]
+    for task in plans.config.tasks:
+        steps += [partial(plans.selected.target, task, name) for name in plans.selected.orientations[task]]
+    found: dict[str, None] = {}
+    for step in steps:
+        try:
+            step()
+        except UserError as error:
+            found |= dict.fromkeys(str(error).splitlines())
+    return list(found)

@@ -1,0 +1,293 @@
+"""params.yaml: what is wrong with it is said at once, by key, with the nearest right name."""
+
+import subprocess
+import sys
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pcl import config
+from pcl.errors import UserError
+from pcl.plan import Plan
+
+ROOT = Path(__file__).parent.parent
+REAL = config.read_yaml(ROOT / "params.yaml")
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """The message about the real params.yaml after an edit."""
+
+    def message(edit, check=config.load):
+        content = deepcopy(REAL)
+        edit(content)
+        path = tmp_path / "params.yaml"
+        YAML(typ="safe", pure=True).dump(content, path)
+        with pytest.raises(UserError) as error:
+            check(path)
+        return str(error.value).replace(str(tmp_path), "…")
+
+    return message
+
+
+@pytest.fixture
+def refused_by_plan(refused):
+    """The message of a study's own check after an edit that is well-formed as such."""
+    return lambda edit, study=None: refused(edit, lambda path: Plan(config.load(path), study).check())
+
+
+def demo(content):
+    return content["studies"]["demo"]
+
+
+class TestKeysAndTypes:
+    @pytest.mark.parametrize(
+        ("edit", "message"),
+        [
+            (lambda c: c.update(studdy="demo"), "studdy: unknown key 'studdy'; did you mean 'study'?"),
+            (lambda c: c["tasks"]["digits10-2"].update(cluster=2), "tasks.digits10-2.cluster: unknown key 'cluster'; "),
+            (lambda c: c["arms"]["pcl"].update(presets="ours"), "arms.pcl.presets: unknown key 'presets'; did you mean"),
+            (lambda c: c["arms"]["pcl"].update(oracle={"nmae": "truth"}), "arms.pcl.oracle.nmae: unknown key 'nmae'; did"),
+            (lambda c: demo(c).update(sedes=[1]), "studies.demo.sedes: unknown key 'sedes'; did you mean 'seeds'?"),
+            (lambda c: demo(c)["resources"].update(mem=1), "studies.demo.resources.mem: unknown key 'mem'; did you mean"),
+            (lambda c: c["figures"]["fig4"].update(metric=[]), "figures.fig4.metric: unknown key 'metric'; did you mean"),
+            (lambda c: c["figures"]["fig5"].update(splt="x"), "figures.fig5.splt: unknown key 'splt'; did you mean 'split'"),
+            (lambda c: c.update(zzz=1), "zzz: unknown key 'zzz'; known: arms, datasets, figures, studies, study, tables"),
+        ],
+    )
+    def test_an_unknown_key_is_named_with_the_nearest_one(self, refused, edit, message):
+        assert f"params.yaml: {message}" in refused(edit)
+
+    @pytest.mark.parametrize(
+        ("edit", "message"),
+        [
+            (lambda c: c["tasks"]["digits10-2"].update(clusters="two"), "tasks.digits10-2.clusters: Input should be a valid"),
+            (lambda c: c["tasks"]["digits10-2"].update(clusters=1), "tasks.digits10-2.clusters: Input should be greater"),
+            (lambda c: demo(c)["curve"].append("many"), "studies.demo.curve.4: Input should be a valid integer"),
+            (lambda c: demo(c).update(seeds=[0, -1]), "studies.demo.seeds.1: Input should be greater than or equal to 0"),
+            (lambda c: demo(c).update(seeds=[]), "studies.demo.seeds: List should have at least 1 item"),
+            (lambda c: demo(c).update(device="gpu"), "studies.demo.device: Input should be 'auto', 'cpu', 'cuda' or 'mps'"),
+            (lambda c: c["arms"].update(mine=None), "arms.mine: Input should be a valid dictionary"),
+            (lambda c: c["tables"]["table2"].update(rows=["pcl"]), "tables.table2.rows: Input should be a valid dictionary"),
+            (lambda c: c["figures"]["fig4"].update(kind="cruve"), "figures.fig4.kind: no such kind 'cruve'; did you mean"),
+            (lambda c: c["figures"]["fig4"].pop("kind"), "figures.fig4.kind: required, but not given; known: curve, proj"),
+            (lambda c: c["figures"]["fig4"].update(arms=3), "figures.fig4.arms: Input should be a valid list (found 3)"),
+            (lambda c: c["arms"]["pcl"].pop("label"), "arms.pcl.label: required, but not given"),
+        ],
+    )
+    def test_a_wrong_type_is_named_with_what_was_found(self, refused, edit, message):
+        found = refused(edit)
+        assert f"params.yaml: {message}" in found
+        assert "\n" not in found, "one mistake, one line"
+
+    def test_every_mistake_is_reported_at_once(self, refused):
+        def edit(content):
+            content["arms"]["pcl"]["lable"] = "PCL"
+            content["tasks"]["digits10-2"]["clusters"] = "two"
+            demo(content).pop("title")
+
+        lines = refused(edit).splitlines()
+        assert lines[0] == "…/params.yaml: 3 problems"
+        assert [line.split(":")[0] for line in lines[1:]] == [
+            "  - tasks.digits10-2.clusters",
+            "  - arms.pcl.lable",
+            "  - studies.demo.title",
+        ]
+
+
+class TestNamesThatPointToNothing:
+    @pytest.mark.parametrize(
+        ("edit", "message"),
+        [
+            (lambda c: c.update(study="dmo"), "study: no study 'dmo'; did you mean 'demo'?"),
+            (lambda c: c["arms"]["kmeans-cc"].update(source="c"), "arms.kmeans-cc.source: no arm 'c'; "),
+            (lambda c: c["tables"]["table5"]["rows"].update(More=["plc"]), "tables.table5.rows: no arm 'plc'; did you mean"),
+            (lambda c: c["figures"]["fig4"].update(arms=["pcl", "dc"]), "figures.fig4: no arm 'dc'; did you mean 'dcc'?"),
+            (lambda c: c["figures"]["fig5"].update(arm="dc"), "figures.fig5: no arm 'dc'; did you mean 'dcc'?"),
+            (lambda c: demo(c)["budgets"].update(digits=1), "studies.demo.budgets: no task of the study 'digits'; did you"),
+            (lambda c: demo(c)["budgets"].pop("digits10-4"), "studies.demo.budgets.digits10-4: required, but not given"),
+            (lambda c: demo(c).update(ablation="cifar10-2"), "studies.demo.ablation: no task of the study 'cifar10-2'; kn"),
+            (lambda c: demo(c).update(projection="digits10"), "studies.demo.projection: no task of the study 'digits10'; "),
+        ],
+    )
+    def test_each_is_named_with_its_key(self, refused, edit, message):
+        assert refused(edit).startswith(f"…/params.yaml: {message}")
+
+    def test_all_of_them_at_once(self, refused):
+        def edit(content):
+            content["study"] = "dmo"
+            demo(content)["tasks"] = ["digits10-3"]
+
+        message = refused(edit)
+        assert "study: no study 'dmo'" in message
+        assert "studies.demo.tasks: no task 'digits10-3'; did you mean 'digits10-" in message
+
+
+class TestYAML:
+    def read(self, tmp_path, text):
+        path = tmp_path / "params.yaml"
+        path.write_text(text)
+        return config.read_yaml(path)
+
+    def test_numbers_and_words_are_those_of_yaml_1_2(self, tmp_path):
+        content = self.read(tmp_path, "a: 1e-3\nb: no\nc: 0o10\nd: on\ne: 010\nf: true\ng: 12:30:45\n")
+        assert content == {"a": 0.001, "b": "no", "c": 8, "d": "on", "e": 10, "f": True, "g": "12:30:45"}
+        assert isinstance(content["a"], float)
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("a: 1\nb: 2\na: 3\n", r"params\.yaml, line 3: not valid YAML: found duplicate key"),
+            ("a:\n  b: 1\n  b: 2\n", r"params\.yaml, line 3: not valid YAML: found duplicate key"),
+            ("a: [1, 2\nb: 3\n", r"params\.yaml, line 2: not valid YAML"),
+            ("a: 1\n b: 2\n", r"params\.yaml, line 2: not valid YAML"),
+            ("- a\n- b\n", r"params\.yaml: expected a mapping of keys to values, found list"),
+            ("just words\n", r"params\.yaml: expected a mapping of keys to values, found str"),
+            ("", r"params\.yaml: expected a mapping of keys to values, found NoneType"),
+            ("a: !!python/object:os.system {}\n", r"params\.yaml, line 1: not valid YAML"),
+            ("a: 2020-13-45\n", r"params\.yaml: not valid YAML: month must be in 1\.\.12"),
+        ],
+    )
+    def test_what_is_no_config_says_where(self, tmp_path, text, message):
+        with pytest.raises(UserError, match=message):
+            self.read(tmp_path, text)
+
+    def test_bytes_that_are_no_text(self, tmp_path):
+        (tmp_path / "params.yaml").write_bytes(b"a: \xff\xfe\x00")
+        with pytest.raises(UserError, match=r"params\.yaml: not valid YAML: unacceptable character"):
+            config.read_yaml(tmp_path / "params.yaml")
+
+    @pytest.mark.parametrize("name", ["missing.yaml", "."])
+    def test_a_file_that_cannot_be_read_is_named(self, tmp_path, name):
+        with pytest.raises(UserError, match=r": cannot be read \(.+\)"):
+            config.load(tmp_path / name)
+
+
+class TestArms:
+    """Settings are checked by the method that takes them."""
+
+    @pytest.mark.parametrize(
+        ("edit", "message"),
+        [
+            (
+                lambda c: c["arms"]["pcl"].update(settings={"strateg": "joint"}),
+                "arms.pcl.settings (in study demo): strateg: unknown key 'strateg'; did you mean 'strategy'?",
+            ),
+            (
+                lambda c: c["arms"]["pcl"].update(settings={"strategy": "jiont"}),
+                "arms.pcl.settings.strategy: strategies: no such 'jiont'; did you mean 'joint'?",
+            ),
+            (
+                lambda c: c["arms"]["pcl"].update(settings={"strategy": "terms"}),
+                "arms.pcl.settings.strategy: strategies: no such 'terms'",
+            ),
+            (
+                lambda c: c["arms"]["pcl-no-attention"].update(settings={"backbone": {"dept": 18}}),
+                "backbone.dept: unknown key 'dept'; did you mean 'depth'?",
+            ),
+            (
+                lambda c: c["arms"]["pcl"].update(settings={"backbone": {"depth": 20}}),
+                "backbone.depth: Input should be 10, 18 or 34 (found 20)",
+            ),
+            (
+                lambda c: c["arms"]["pcl"].update(settings={"query": {"epsilom": 0.1}}),
+                "query.epsilom: unknown key 'epsilom'; did you mean 'epsilon'?",
+            ),
+            (
+                lambda c: c["arms"]["pcl"].update(settings={"lr": float("inf")}),
+                "lr: Input should be a finite number (found inf)",
+            ),
+            (lambda c: c["arms"]["pcl"].update(preset="papr"), "arms.pcl.preset: pcl has no preset 'papr'; did you mean"),
+            (lambda c: c["arms"]["kmeans"].update(preset="paper"), "arms.kmeans.preset: kmeans has no preset 'paper'"),
+            (lambda c: c["arms"]["pcl"].update(method="pc"), "arms.pcl.method: methods: no such 'pc'; did you mean 'pcl'"),
+            (lambda c: c["arms"]["kmeans"].update(settings={"lr": 1}), "arms.kmeans.settings (in study demo): lr: unknown"),
+            (
+                lambda c: c["arms"]["pcl"].update(oracle={"name": "thruth"}),
+                "arms.pcl.oracle: oracles: no such 'thruth'; did you mean 'truth'?",
+            ),
+            (
+                lambda c: c["arms"]["pcl"].update(oracle={"name": "noisy", "settings": {"flop": 0.1}}),
+                "arms.pcl.oracle: oracle noisy: no such setting 'flop'; did you mean 'flip'?",
+            ),
+            (
+                lambda c: c["arms"]["pcl"].update(oracle={"name": "replay", "settings": {"log": "{place}.jsonl"}}),
+                "arms.pcl.oracle.settings: 'place' is no placeholder; known: task, orientation, seed",
+            ),
+            (
+                lambda c: c["arms"]["pcl"].update(oracle={"name": "replay", "settings": {"log": "no/{seed}.jsonl"}}),
+                "no/0.jsonl: cannot be read (No such file or directory); an arm's oracle answers from it",
+            ),
+            (
+                lambda c: c["arms"]["kmeans-cc"].update(source="dcc"),
+                "arms.kmeans-cc.source: dcc is no arm whose features can be clustered",
+            ),
+            (
+                lambda c: c["arms"]["kmeans-cc"].update(source="kmeans-cc"),
+                "arms.kmeans-cc.source: kmeans-cc is no arm whose features can be clustered",
+            ),
+            (
+                lambda c: c["arms"]["cc"].update(source="pcl"),
+                "arms.cc.source: cc trains its own features; remove source",
+            ),
+        ],
+    )
+    def test_an_arm_that_cannot_be_is_named(self, refused_by_plan, edit, message):
+        assert message in refused_by_plan(edit)
+
+    def test_an_arm_in_no_table_is_checked_too(self, refused_by_plan):
+        message = refused_by_plan(lambda c: c["arms"]["pcl-release"].update(settings={"clipp": 1}))
+        assert "arms.pcl-release.settings (in study demo): clipp: unknown key 'clipp'; did you mean 'clip'?" in message
+
+    @pytest.mark.parametrize(
+        ("edit", "message"),
+        [
+            (lambda s: s["training"].update(epoch=3), "training.epoch: unknown key 'epoch'; did you mean 'epochs'?"),
+            (lambda s: s["methods"]["dcc"].update(autoencoder_epoch=1), "methods.dcc.autoencoder_epoch: unknown key 'auto"),
+            (lambda s: s["methods"].update(dccc={}), "methods: no such 'dccc'; did you mean 'dcc'?"),
+        ],
+    )
+    def test_settings_of_a_study_are_checked(self, refused_by_plan, edit, message):
+        assert f"studies.paper.{message}" in refused_by_plan(lambda c: edit(c["studies"]["paper"]), "paper")
+
+    def test_everything_wrong_with_a_study_is_said_at_once(self, refused_by_plan):
+        def edit(content):
+            demo(content)["training"]["epoch"] = 3
+            content["arms"]["pcl"]["settings"] = {"strategy": "jiont"}
+            content["tables"]["table2"]["orientation"] = "defualt"
+
+        message = refused_by_plan(edit)
+        for part in ("training.epoch", "'jiont'", "no orientation 'defualt'; did you mean 'default'?"):
+            assert part in message
+
+    def test_the_study_asked_for_must_exist(self, tiny_config):
+        with pytest.raises(UserError, match="study: no such study 'tin'; did you mean 'tiny'"):
+            Plan(tiny_config, "tin")
+
+    def test_later_layers_win_and_mappings_are_merged_key_by_key(self, tiny_config):
+        """Method's defaults < study's training < preset < study's methods < arm."""
+        content = tiny_config.model_dump()
+        content["studies"]["tiny"]["training"]["attention_residual"] = False
+        content["studies"]["tiny"]["methods"]["pcl"]["clip"] = 5.0
+        content["arms"]["pcl"]["settings"] = {"backbone": {"width": 8}, "initial_questions": 3}
+        settings = Plan(config.Config.model_validate(content)).settings("pcl")
+        assert settings.features == 128, "the method's own"
+        assert (settings.batch_size, settings.backbone.depth) == (64, 10), "the study's training scale"
+        assert settings.attention_residual, "the preset over the training scale"
+        assert settings.clip == 5.0, "the study's settings of the method"
+        assert (settings.backbone.width, settings.initial_questions) == (8, 3), "the arm's own"
+
+
+@pytest.mark.parametrize("study", REAL["studies"])
+def test_every_study_of_params_yaml_resolves(study):
+    Plan(config.load(ROOT / "params.yaml"), study).check()
+
+
+def test_reading_and_checking_the_config_does_not_import_torch():
+    code = (
+        "import sys, pcl.config as c; from pcl.plan import Plan\n"
+        "for study in c.load().studies: Plan(c.load(), study).check()\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -1,0 +1,354 @@
+"""README.md and docs/ say what is so: their commands parse, their links and files exist, their tables hold."""
+
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import click
+import pytest
+from pydantic import BaseModel
+from ruamel.yaml import YAML
+
+from pcl import config, orientations, registry, runs
+from pcl.cli import main
+from pcl.methods.base import DeepSettings
+from pcl.plan import Plan, Plans
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+METHODS = registry.names("pcl.methods", "Method")
+TOOLS = ("make", "snakemake", "dvc", "pcl")
+SOURCES = tuple(f".{suffix}" for suffix in ("py", "smk", "yaml", "yml", "toml", "md", "lock"))
+FOREIGN = ("config.yaml", "profile.yaml")
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+each_method = pytest.mark.parametrize("method", METHODS)
+
+
+# --- what a page holds
+
+
+def fences(page: Path, *languages: str) -> list[str]:
+    """The text of the page's fenced blocks in some languages."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.M | re.S)
+    return [text for language, text in found if language in languages]
+
+
+def prose(page: Path) -> str:
+    """The page without its fenced and indented blocks."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
+    return re.sub(r"^    .*$", "", text, flags=re.M)
+
+
+def spans(page: Path) -> list[str]:
+    """The code spans of the page's prose."""
+    return re.findall(r"`([^`\n]+)`", prose(page))
+
+
+def commands(page: Path) -> list[tuple[bool, list[str]]]:
+    """The command lines of a page, as words, each with whether it is whole: in a block, not in a sentence."""
+    blocks = [text.replace("\\\n", " ") for text in fences(page, "sh", "bash", "console")]
+    lines = [(True, line) for block in blocks for line in block.splitlines()]
+    lines += [(False, span) for span in spans(page)]
+    found = []
+    for whole, line in lines:
+        for part in re.split(r"\s(?:&&|\|\|?|;)\s", line.removeprefix("$ ")):
+            try:
+                words = shlex.split(part, comments=True)
+            except ValueError:
+                continue
+            while words and re.fullmatch(r"\w+=.*", words[0]):
+                words.pop(0)
+            if words[:3] == ["python", "-m", "pcl"]:
+                words = words[2:]
+            if words and words[0] in TOOLS and (len(words) > 1 or whole):
+                found.append((whole, words))
+    return found
+
+
+def used(page: Path, tool: str) -> list[tuple[bool, list[str]]]:
+    """The arguments that the page's commands give to one tool."""
+    return [(whole, words[1:]) for whole, words in commands(page) if words[0] == tool]
+
+
+def table_below(page: Path, heading: str) -> list[dict[str, str]]:
+    """The rows of the first table below a heading, by column."""
+    section = re.search(rf"^##+ {re.escape(heading)}$(.*?)(?=^## |\Z)", page.read_text(), re.M | re.S)
+    assert section, f"{page.name} has no section {heading!r}"
+    table = re.search(r"(?:^\|.*\n)+", section[1], re.M)
+    assert table, f"{page.name}, {heading}: no table"
+    head, _, *body = ([cell.strip() for cell in line[1:-1].split("|")] for line in table[0].splitlines())
+    return [dict(zip(head, cells, strict=True)) for cells in body]
+
+
+def slug(heading: str) -> str:
+    """The anchor of a heading, as forges make it."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def read(text: str) -> object:
+    """What YAML means, as params.yaml is read."""
+    return YAML(typ="safe", pure=True).load(text)
+
+
+def merged(below, above):
+    both = isinstance(below, dict) and isinstance(above, dict)
+    return {**below, **{k: merged(below.get(k), v) for k, v in above.items()}} if both else above
+
+
+EXAMPLES = [(page, text) for page in PAGES for text in fences(page, "yaml") if "arms:" in text]
+
+
+@cache
+def plans() -> Plans:
+    return Plans(config.load(ROOT / "params.yaml"))
+
+
+# --- commands
+
+
+@each_page
+def test_make_targets_exist(page):
+    asked = {word for _, words in used(page, "make") for word in words if re.fullmatch(r"[a-z][\w-]*", word)}
+    if asked:
+        assert asked <= set(re.findall(r"^([\w-]+):(?!=)", (ROOT / "Makefile").read_text(), re.M))
+
+
+@each_page
+def test_pcl_commands_parse(page):
+    for whole, words in used(page, "pcl"):
+        line = " ".join(["pcl", *words])
+        if not words or words[0].startswith("-"):
+            assert not words or words[0] in {option for parameter in main.params for option in parameter.opts} | {
+                "-h",
+                "--help",
+            }
+            continue
+        command = main.commands.get(words[0])
+        assert command is not None, f"{line}: no such command; known: {', '.join(main.commands)}"
+        options = {o for parameter in command.params for o in parameter.opts + parameter.secondary_opts}
+        given = {word.partition("=")[0] for word in words[1:] if word.startswith("--")}
+        assert given <= options | {"--help"}, line
+        if whole and "--help" not in given:
+            with click.Context(main) as above:
+                asked = command.make_context(words[0], words[1:], parent=above).params
+            if "place" in asked:
+                plans().selected.run(*asked["place"], asked["seed"], asked["budget"])
+            elif asked.get("task"):
+                assert asked["task"] in plans().config.tasks, line
+
+
+def target_of(word: str) -> str:
+    """A target with its key filled in where the page leaves it open."""
+    found = re.fullmatch(r"results/runs/([^/]+)/([^/]+)/([^/]+)/q(\d+)/KEY/seed(\d+)/metrics\.json", word)
+    if found is None:
+        return word
+    task, orientation, arm, budget, seed = found.groups()
+    return str(plans().selected.run(task, orientation, arm, int(seed), int(budget)).path / "metrics.json")
+
+
+def test_snakemake_commands_parse_and_their_targets_can_be_made(tmp_path):
+    """A dry run of all targets at once, with the examples of arms and tables in params.yaml."""
+    from snakemake.cli import get_argument_parser
+
+    parser, targets = get_argument_parser(), set()
+    for page in PAGES:
+        for _, words in used(page, "snakemake"):
+            try:
+                found = parser.parse_args(words).targets or []
+            except SystemExit:
+                pytest.fail(f"{page.name}: snakemake {' '.join(words)}: not understood")
+            targets |= {target_of(word) for word in found if not re.search(r"[…<{$]", word)}
+    assert targets
+    params = config.read_yaml(ROOT / "params.yaml")
+    for _, text in EXAMPLES:
+        params = merged(params, read(text))
+    YAML(typ="safe", pure=True).dump(params, tmp_path / "params.yaml")
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile"), "-n"]
+    done = subprocess.run(
+        [*command, "--quiet", "all", "--", *sorted(targets)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@each_page
+def test_dvc_commands_parse(page):
+    from dvc.cli.parser import get_main_parser
+
+    parser = get_main_parser()
+    for _, words in used(page, "dvc"):
+        line = " ".join(["dvc", *words])
+        try:
+            found = parser.parse_args(words)
+        except (SystemExit, Exception) as error:
+            pytest.fail(f"{line}: not understood ({error})")
+        if words[0] == "repro":
+            stages = config.read_yaml(ROOT / "dvc.yaml")["stages"]
+            assert {target.partition("@")[0] for target in found.targets} <= set(stages), line
+
+
+# --- links and files
+
+
+@each_page
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), f"{target}: no such file"
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", there.read_text(), re.M)
+            assert anchor in map(slug, headings), f"{target}: no such heading"
+
+
+@each_page
+def test_files_that_are_named_exist(page):
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir()} - {"results", "reports", "logs", "data"}
+    for span in spans(page):
+        if not re.fullmatch(r"[\w.<>*/-]+", span) or span in FOREIGN:
+            continue
+        if span.endswith(SOURCES) or ("/" in span and span.split("/")[0] in folders):
+            pattern = re.sub(r"<[^>]*>", "*", span).rstrip("/")
+            assert any(ROOT.glob(pattern)) or any(page.parent.glob(pattern)), f"{span}: no such file"
+
+
+def test_rules_and_packages_of_the_flow_exist():
+    files = (ROOT / "workflow").rglob("*.smk")
+    rules = {name for file in files for name in re.findall(r"^rule (\w+):", file.read_text(), re.M)}
+    flow = table_below(ROOT / "README.md", "The flow")
+    assert {name for row in flow for name in re.findall(r"`(\w+)`", row["rule"])} == rules
+
+
+def test_the_studies_of_the_readme_are_those_of_params():
+    rows = table_below(ROOT / "README.md", "Other studies")
+    assert [row["study"].strip("`") for row in rows] == list(plans().config.studies)
+
+
+def test_the_index_links_every_page():
+    index = (ROOT / "docs" / "README.md").read_text()
+    missing = [p.name for p in PAGES if ROOT / "docs" in p.parents and p.name != "README.md" and p.name not in index]
+    assert not missing
+
+
+@each_page
+def test_nothing_is_left_to_fill_in(page):
+    assert not re.findall(r"<<[^>]*>>", page.read_text())
+
+
+# --- worked examples
+
+
+@pytest.mark.parametrize(("page", "text"), EXAMPLES, ids=[page.stem for page, _ in EXAMPLES])
+def test_examples_of_arms_fit_params(page, text, worked_method):
+    added = read(text)
+    content = merged(config.read_yaml(ROOT / "params.yaml"), added)
+    plan = Plan(config.validate(config.Config, content, str(page)))
+    plan.check()
+    for arm in added["arms"]:
+        assert plan.run(plan.study.tasks[0], "personalized", arm, 0).arm == arm
+    for table in added.get("tables", {}):
+        assert set(added["arms"]) <= {run.arm for run in plan.runs(table)}
+
+
+def test_the_example_of_an_orientation_is_one(tmp_path):
+    (text,) = [text for text in fences(ROOT / "docs" / "extending.md", "yaml") if text.startswith("dataset:")]
+    (tmp_path / "example.yaml").write_text(text)
+    for name in ("default", "personalized"):
+        assert len(orientations.load("example", name, folder=tmp_path, clusters=2).clusters) == 2
+
+
+@pytest.fixture
+def worked_method(tmp_path_factory, monkeypatch):
+    """The method written out in docs/extending.md, registered for the length of a test."""
+    from pcl import methods
+
+    (text,) = fences(ROOT / "docs" / "extending.md", "python")
+    path = re.match(r"# (pcl/methods/(\w+)\.py)\n", text)
+    assert path and not (ROOT / path[1]).exists()
+    folder = tmp_path_factory.mktemp("plugins")
+    (folder / f"{path[2]}.py").write_text(text)
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(folder)])
+    yield path[2]
+    sys.modules.pop(f"pcl.methods.{path[2]}", None)
+    vars(methods).pop(path[2], None)
+
+
+def test_the_worked_method_runs(worked_method, workspace, tiny_config):
+    arm = config.Arm(method=worked_method, label="worked")
+    plan = Plan(tiny_config.model_copy(update={"arms": {**tiny_config.arms, "worked": arm}}))
+    folder = runs.train(plan.run("digits10-2", "personalized", "worked", 0))
+    assert (folder / "metrics.json").exists()
+
+
+# --- the pages of methods
+
+
+def page_of(method: str) -> Path:
+    return ROOT / "docs" / "methods" / f"{method}.md"
+
+
+@each_method
+def test_every_method_has_a_page_that_names_its_source(method):
+    docstring = registry.get("pcl.methods", "Method", method).__doc__
+    text = page_of(method).read_text()
+    assert "**Source.**" in text
+    assert all(source in text for source in re.findall(r"[\w-]+/[\w-]+@[0-9a-f]{7}", docstring))
+    year = re.search(r"Source:.*?\b((?:19|20|AAAI-)\d\d)\b", docstring, re.S)
+    assert year and year[1] in text
+
+
+def values_of(settings: BaseModel) -> dict[str, object]:
+    """Setting -> value, with dots where settings are nested."""
+    found = {}
+    for name, value in settings.model_dump(mode="json").items():
+        nested = isinstance(value, dict)
+        found |= {f"{name}.{inner}": v for inner, v in value.items()} if nested else {name: value}
+    return found
+
+
+@each_method
+def test_every_setting_stands_on_the_page_with_its_default(method):
+    settings = registry.get("pcl.methods", "Method", method).Settings
+    defaults = values_of(settings())
+    shared = values_of(DeepSettings()) if issubclass(settings, DeepSettings) else {}
+    own = {name for name, value in defaults.items() if name not in shared or shared[name] != value}
+    shown = {row["setting"].strip("`"): read(row["default"]) for row in table_below(page_of(method), "Settings")}
+    assert shown == {name: defaults[name] for name in own}
+
+
+def test_the_register_says_what_each_preset_sets():
+    method = registry.get("pcl.methods", "Method", "pcl")
+    values = {name: values_of(method.Settings(**preset)) for name, preset in method.presets.items()}
+    register = table_below(page_of("pcl"), "Register of differences")
+    assert [row["#"] for row in register if row["#"] != "–"] == [str(number) for number in range(1, 15)]
+    for row in register:
+        setting = row["setting"].strip("`")
+        for preset, known in values.items():
+            assert read(row[f"`{preset}`"]) == known[setting], f"row {row['#']}, {preset}"
+    # A switch that two presets set differently is a difference between them: it belongs to the register.
+    differing = {name for name in values["paper"] if len({str(known[name]) for known in values.values()}) > 1}
+    assert differing <= {row["setting"].strip("`") for row in register}
+
+
+@each_method
+def test_published_numbers_are_those_of_the_paper(method):
+    from pcl.report import tables
+
+    printed = {}
+    for table in tables.published().tables.values():
+        for rows in table.rows.values():
+            for row, by_task in rows.items():
+                for task, (*_, acc) in by_task.items():
+                    printed.setdefault((task, table.orientation, table.arms.get(row)), acc)
+    for row in table_below(page_of(method), "Numbers"):
+        place = tuple(row[name].strip("`") for name in ("task", "orientation", "arm"))
+        assert row["published"] == (f"{printed[place]:.3f}" if place in printed else "–")
