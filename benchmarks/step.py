@@ -22,7 +22,7 @@ from pcl.constraints import Constraints
 from pcl.engine import augment, device, loop
 from pcl.engine.session import Session
 from pcl.methods.base import Backbone
-from pcl.methods.pcl import Method, Settings
+from pcl.methods.pcl import Method, PCLSettings
 from pcl.strategies.base import PairView, StrategySettings
 
 
@@ -30,7 +30,7 @@ def session_of(depth: int, size: int, batch: int, where: torch.device) -> tuple[
     """A session on random images in the middle of active training, with a budget that lasts."""
     generator = np.random.default_rng(0)
     images = {"train": torch.from_numpy(generator.integers(0, 256, (4 * batch, 3, size, size), dtype=np.uint8))}
-    settings = Settings(
+    settings = PCLSettings(
         **Method.presets["ours"], image_size=size, batch_size=batch, backbone=Backbone(depth=depth), epochs=1
     )
     method = Method(settings, clusters=10, budget=100_000)

@@ -60,12 +60,10 @@ class Links:
     Attributes:
         must: known to be in the same cluster, asked or implied.
         cannot: known to be in different clusters, asked or implied.
-        asked_must: answered "same" when asked directly.
     """
 
     must: Bools
     cannot: Bools
-    asked_must: Bools
 
 
 class Constraints:
@@ -165,9 +163,9 @@ class Constraints:
         """
         index = np.asarray(index, dtype=np.int64)
         root = self._root[index]
-        asked_must = self._edges(index, _pairs(self._must))
         joined = (root[:, None] == root) & (index[:, None] != index)
-        return Links(joined | asked_must, self._edges(root, self._root[_pairs(self._cannot)]), asked_must)
+        asked = self._edges(index, _pairs(self._must))  # joined already, unless nothing is closed
+        return Links(joined | asked, self._edges(root, self._root[_pairs(self._cannot)]))
 
     def pairs(self) -> tuple[Ints, Ints]:
         """All known must-links [P, 2] and cannot-links [Q, 2], each as rows i < j in lexicographic order.

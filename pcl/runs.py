@@ -136,7 +136,7 @@ def _open(run: Run) -> tuple[DeepMethod, Session]:
     method = run.method(run.settings, run.clusters, run.budget)
     with seeds.global_torch(run.seed, "weights"):
         network = method.build(tensors["train"].shape[1])
-    network = network.to(device, memory_format=memory_format(device))
+    network = network.to(device).to(memory_format=memory_format(device))
     closure = {name: getattr(run.settings, name) for name in ("closure", "parity") if hasattr(run.settings, name)}
     constraints = Constraints(len(tensors["train"]), **closure)
     return method, Session(run.seed, run.settings, tensors, network, device, run.budget, constraints)
@@ -177,7 +177,7 @@ def _drive(run: Run, method: DeepMethod, session: Session, stages: list[Stage], 
     checkpoint = folder / "checkpoint" / "state.pt"
     optimizer_state, stages = _resume(checkpoint, run, session, stages)
     training = loop.train(method, session, stages, optimizer_state)
-    target = labels[run.orientation]["train"] if run.method.supervised else []
+    target = labels[run.orientation]["train"] if run.method.supervised else np.zeros(0, dtype=np.int64)
     choice = run.oracle
     oracle = oracles.make(choice.name, choice.settings, labels=target, budget=session.remaining, seed=run.seed)
     name = f"{run.task} {run.orientation} {run.arm} q{run.budget} seed{run.seed}"
@@ -275,7 +275,8 @@ def _features_for(run: Run) -> dict[str, NDArray[np.float32]]:
         return features(run.source)
     splits = _images(run)
     pixels = {"train": splits.train.images, "test": splits.test.images}
-    return {name: images.reshape(len(images), -1).astype(np.float32) / 255 for name, images in pixels.items()}
+    flat = {name: images.reshape(len(images), -1) for name, images in pixels.items()}
+    return {name: np.divide(rows, 255, dtype=np.float32) for name, rows in flat.items()}
 
 
 def _images(run: Run) -> datasets.Splits:

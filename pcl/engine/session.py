@@ -35,10 +35,10 @@ class Batch:
     stage: str
     generator: torch.Generator
     views: list[Float[Tensor, "B C S S"]] = field(default_factory=list)
-    images: Float[Tensor, "B C S S"] | None = None
-    must: Bool[Tensor, "B B"] | None = None
-    cannot: Bool[Tensor, "B B"] | None = None
-    pseudo: Bool[Tensor, "B B"] | None = None
+    images: Float[Tensor, "B C S S"] = field(init=False)
+    must: Bool[Tensor, "B B"] = field(init=False)
+    cannot: Bool[Tensor, "B B"] = field(init=False)
+    pseudo: Bool[Tensor, "B B"] = field(init=False)
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Session:
     seed: int
     settings: DeepSettings
     images: dict[str, UInt8[Tensor, "N C H W"]]
-    network: nn.Module
+    network: nn.ModuleDict
     device: torch.device
     budget: int
     constraints: Constraints
@@ -165,7 +165,7 @@ class Session:
         """Training images in the order that fixes the members of every batch for the whole run."""
         return seeds.numpy_generator(self.seed, "batches").permutation(self.size)
 
-    def sweep(self, function: Callable[[nn.Module, Tensor], Tensor], split: str = "train") -> Float[Tensor, "N _"]:
+    def sweep(self, function: Callable[[nn.ModuleDict, Tensor], Tensor], split: str = "train") -> Float[Tensor, "N _"]:
         """A function of network and images over a whole split, in evaluation mode, on the CPU.
 
         Batches follow the order of the data set, the last one shorter, because a network with attention between

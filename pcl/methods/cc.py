@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pcl.engine.session import Batch, Session
 
 
-class Settings(base.DeepSettings):
+class CCSettings(base.DeepSettings):
     """Settings of CC."""
 
     features: base.Positive = 128
@@ -32,18 +32,18 @@ class Method(base.DeepMethod):
 
     version = 1
     supervised = False
-    Settings = Settings
-    settings: Settings
+    Settings = CCSettings
+    settings: CCSettings
 
     def stages(self) -> list[base.Stage]:
         """One stage, end to end."""
         return [self.stage("train", self.settings.epochs, batches="shuffled")]
 
-    def build(self, channels: int) -> nn.Module:
+    def build(self, channels: int) -> nn.ModuleDict:
         """Backbone, instance head and cluster head."""
         return networks.heads.contrastive_network(self.settings, channels, self.clusters, self.settings.features)
 
-    def forward(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def forward(self, network: nn.ModuleDict, batch: Batch) -> dict[str, Tensor]:
         """z and p of both views; each view passes the network by itself, so that its batch statistics are its own."""
         return networks.heads.both_views(network, batch.views)
 
@@ -57,10 +57,10 @@ class Method(base.DeepMethod):
             "balance": self.settings.entropy_weight * (contrast.balance(first) + contrast.balance(second)),
         }
 
-    def probabilities(self, network: nn.Module, images: Tensor) -> Tensor:
+    def probabilities(self, network: nn.ModuleDict, images: Tensor) -> Tensor:
         """The cluster head's answer."""
         return networks.heads.cluster_probabilities(network, images)
 
-    def embed(self, network: nn.Module, images: Tensor) -> Tensor:
+    def embed(self, network: nn.ModuleDict, images: Tensor) -> Tensor:
         """The backbone's features."""
         return networks.heads.features(network, images)

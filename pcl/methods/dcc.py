@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pcl.engine.session import Batch, Session
 
 
-class Settings(base.DeepSettings):
+class DCCSettings(base.DeepSettings):
     """Settings of DCC.
 
     `kernel_power` 1 is the paper's Student-t kernel, 2 the released code's. `closure` "full" trains on every pair
@@ -48,11 +48,11 @@ class Method(base.DeepMethod):
 
     version = 1
     supervised = True
-    Settings = Settings
-    settings: Settings
+    Settings = DCCSettings
+    settings: DCCSettings
     pretrains_on = "dataset"
     pretrained_parts = ("backbone", "embedding", "decoder")
-    later_settings = frozenset(Settings.model_fields) - frozenset(
+    later_settings = frozenset(DCCSettings.model_fields) - frozenset(
         {"image_size", "backbone", "augmentation", "batch_size", "lr", "weight_decay", "clip"}
         | {"embedding", "autoencoder", "autoencoder_epochs", "corruption"}
     )
@@ -75,12 +75,12 @@ class Method(base.DeepMethod):
         start = self.stage("autoencode", s.autoencoder_epochs, batches="shuffled", views=0, pretraining=True)
         return [start, cluster]
 
-    def build(self, channels: int) -> nn.Module:
+    def build(self, channels: int) -> nn.ModuleDict:
         """Backbone, linear embedding, decoder and centroids."""
         s = self.settings
         return networks.autoencoder.clustering_network(s, channels, self.clusters, s.embedding)
 
-    def forward(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def forward(self, network: nn.ModuleDict, batch: Batch) -> dict[str, Tensor]:
         """z, its reconstruction, and the soft assignment q."""
         images = batch.images
         if batch.stage == "autoencode":
@@ -121,14 +121,14 @@ class Method(base.DeepMethod):
             return False
         return networks.autoencoder.settled(session, self.probabilities, self.settings.tolerance)
 
-    def soft_assignment(self, network: nn.Module, z: Tensor) -> Tensor:
+    def soft_assignment(self, network: nn.ModuleDict, z: Tensor) -> Tensor:
         """q, from the distances to the centroids."""
         return losses.student.soft_assignment(network["centroids"](z), self.settings.kernel_power)
 
-    def probabilities(self, network: nn.Module, images: Tensor) -> Tensor:
+    def probabilities(self, network: nn.ModuleDict, images: Tensor) -> Tensor:
         """q of images as they are."""
         return self.soft_assignment(network, self.embed(network, images))
 
-    def embed(self, network: nn.Module, images: Tensor) -> Tensor:
+    def embed(self, network: nn.ModuleDict, images: Tensor) -> Tensor:
         """The embedding."""
         return networks.autoencoder.encode(network, images)

@@ -10,7 +10,7 @@ from pcl.config import Strict
 from pcl.methods import base
 
 
-class Settings(Strict):
+class KMeansSettings(Strict):
     """Settings of k-means."""
 
     starts: base.Positive = 20
@@ -24,8 +24,8 @@ class Method(base.FrozenMethod):
 
     version = 1
     supervised = False
-    Settings = Settings
-    settings: Settings
+    Settings = KMeansSettings
+    settings: KMeansSettings
 
     def cluster(self, features: dict[str, NDArray[np.float32]], seed: int) -> dict[str, NDArray[np.float32]]:
         """One-hot assignments from the best of several starts."""

@@ -28,7 +28,7 @@ RELEASED_LOSSES = {
 }
 
 
-class Settings(base.DeepSettings):
+class PCLSettings(base.DeepSettings):
     """Settings of PCL; docs/methods/pcl.md says which difference between paper and release each switch is."""
 
     features: base.Positive = 128
@@ -64,8 +64,8 @@ class Method(base.DeepMethod):
 
     version = 1
     supervised = True
-    Settings = Settings
-    settings: Settings
+    Settings = PCLSettings
+    settings: PCLSettings
     pretrains_on = "task"
     later_settings = frozenset(
         {"epochs", "strategy", "query", "extend_proportion", "drop_last_evaluation", "evaluate_every"}
@@ -89,7 +89,7 @@ class Method(base.DeepMethod):
     }
 
     @classmethod
-    def initial_questions(cls, settings: Settings) -> int:
+    def initial_questions(cls, settings: PCLSettings) -> int:
         """Q₁ of Algorithm 1."""
         return settings.initial_questions
 
@@ -103,7 +103,7 @@ class Method(base.DeepMethod):
         active = self.stage("train", s.epochs, batches="fixed", strategy=s.strategy, extend_from=extend)
         return [warmup, active]
 
-    def build(self, channels: int) -> nn.Module:
+    def build(self, channels: int) -> nn.ModuleDict:
         """Backbone, attention between images, instance head and cluster head."""
         s = self.settings
         network = networks.heads.contrastive_network(s, channels, self.clusters, s.features)
@@ -113,7 +113,7 @@ class Method(base.DeepMethod):
             )
         return network
 
-    def forward(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def forward(self, network: nn.ModuleDict, batch: Batch) -> dict[str, Tensor]:
         """z and p of both views; an image attends to the others of its own view."""
         return networks.heads.both_views(network, batch.views)
 
@@ -121,7 +121,6 @@ class Method(base.DeepMethod):
         """Rows in feature space and in cluster space, columns, and balance (Eq. 5)."""
         s, z, p = self.settings, outputs["z"], outputs["p"]
         form, contrast = losses.constrained, losses.contrastive
-        assert batch.must is not None and batch.cannot is not None and batch.pseudo is not None
         in_clusters = p @ p.T if s.cluster_similarity == "dot" else form.cosine(p) / s.temperature
         cannot = form.tile(batch.cannot)
         if s.weights == "paper":
@@ -140,10 +139,10 @@ class Method(base.DeepMethod):
         }
         return {**rows, "column": columns(p, s.column_temperature), "balance": balances[s.balance]()}
 
-    def probabilities(self, network: nn.Module, images: Tensor) -> Tensor:
+    def probabilities(self, network: nn.ModuleDict, images: Tensor) -> Tensor:
         """The cluster head's answer, which depends on the batch because of the attention."""
         return networks.heads.cluster_probabilities(network, images)
 
-    def embed(self, network: nn.Module, images: Tensor) -> Tensor:
+    def embed(self, network: nn.ModuleDict, images: Tensor) -> Tensor:
         """The features that the heads see: after the attention, where there is one."""
         return networks.heads.features(network, images)

@@ -82,7 +82,7 @@ def centres_from_kmeans(session: Session, embed: Sweepable) -> None:
     from sklearn.cluster import KMeans
 
     rows = session.sweep(embed).numpy()
-    centres = session.network["centroids"].centres
+    centres: Tensor = session.network["centroids"].get_parameter("centres")
     state = seeds.derive(session.seed, "centres") % 2**32
     found = KMeans(len(centres), n_init=20, random_state=state).fit(rows).cluster_centers_
     with torch.no_grad():

@@ -67,6 +67,6 @@ class ResNet(nn.Module):
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
         """Features after global average pooling."""
         h = self.maxpool(F.relu(self.bn1(self.conv1(x)), inplace=True))
-        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
-            h = layer(h)
+        for number in range(1, 5):
+            h = self.get_submodule(f"layer{number}")(h)
         return h.mean((2, 3))

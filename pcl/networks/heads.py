@@ -60,18 +60,18 @@ def contrastive_network(settings: DeepSettings, channels: int, clusters: int, fe
     return nn.ModuleDict({"backbone": backbone, **heads, "cluster": ClusterHead(backbone.features, clusters)})
 
 
-def features(network: nn.Module, images: Float[Tensor, "B C S S"]) -> Float[Tensor, "B D"]:
+def features(network: nn.ModuleDict, images: Float[Tensor, "B C S S"]) -> Float[Tensor, "B D"]:
     """What the heads of such a network see: the backbone's output, after attention where there is one."""
-    h = network["backbone"](images)
+    h: Tensor = network["backbone"](images)
     return network["attention"](h) if "attention" in network else h
 
 
-def cluster_probabilities(network: nn.Module, images: Float[Tensor, "B C S S"]) -> Float[Tensor, "B K"]:
+def cluster_probabilities(network: nn.ModuleDict, images: Float[Tensor, "B C S S"]) -> Float[Tensor, "B K"]:
     """The cluster head's answer for images as they are."""
     return network["cluster"](features(network, images))
 
 
-def both_views(network: nn.Module, views: list[Float[Tensor, "B C S S"]]) -> dict[str, Tensor]:
+def both_views(network: nn.ModuleDict, views: list[Float[Tensor, "B C S S"]]) -> dict[str, Tensor]:
     """Rows of the instance head, `z` [R, M], and of the cluster head, `p` [R, K], of all views stacked.
 
     Each view passes the network by itself, so that its batch statistics, and its attention, are its own.

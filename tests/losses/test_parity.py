@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pcl.losses import constrained, contrastive, pairs, student
-from pcl.methods.cc import Settings as CCSettings
+from pcl.methods.cc import CCSettings
 from pcl.networks.heads import contrastive_network
 
 close = pytest.approx

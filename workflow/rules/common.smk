@@ -1,12 +1,14 @@
 """What the rules ask of params.yaml: which run leaves a path, and what it needs. Nothing here imports torch."""
 
+import os
 import sys
 from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, str(Path(workflow.basedir).parent))  # pcl from beside this folder, installed or not
+ROOT = Path(workflow.basedir).parent
+sys.path.insert(0, str(ROOT))  # pcl from beside this folder, installed or not
 
 from pcl import config as configuration
 from pcl.errors import UserError
@@ -68,6 +70,12 @@ def needed_to_train(wildcards):
 def scores(runs):
     """The last file that each run writes."""
     return [str(run.path / "metrics.json") for run in runs]
+
+
+def code(*patterns):
+    """Source files of pcl, which what is cheap takes as inputs: made again when they change, which no run is."""
+    found = {path for pattern in patterns for path in (ROOT / "pcl").glob(pattern)}
+    return sorted(os.path.relpath(path) for path in found if path.is_file() and path.suffix != ".pyc")
 
 
 def tables(at):

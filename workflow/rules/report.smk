@@ -1,4 +1,4 @@
-"""Summaries, tables, figures and the page: cheap, so every edit of params.yaml makes them look again."""
+"""Summaries, tables, figures and the page: cheap, so made again at every edit of params.yaml or of their code."""
 
 
 localrules:
@@ -20,6 +20,7 @@ wildcard_constraints:
 rule collect:
     input:
         runs=lambda wildcards: scores(plan_of(wildcards).runs(wildcards.report)),
+        code=code("stats.py"),
         params="params.yaml",
     output:
         "results/summary/{at}{report}.csv",
@@ -38,6 +39,7 @@ rule collect:
 rule summarise:
     input:
         runs=lambda wildcards: scores(plan_of(wildcards).all_runs()),
+        code=code("stats.py"),
         params="params.yaml",
     output:
         "results/{at}summary.csv",
@@ -56,6 +58,7 @@ rule summarise:
 rule project:
     input:
         runs=lambda wildcards: scores(plan_of(wildcards).runs(wildcards.projection)),
+        code=code("report/projection.py"),
         params="params.yaml",
     output:
         "results/projection/{at}{projection}.npz",
@@ -79,6 +82,7 @@ rule project:
 rule table:
     input:
         summary="results/summary/{at}{table}.csv",
+        code=code("stats.py", "report/**/*"),
         params="params.yaml",
     output:
         report(
@@ -105,6 +109,7 @@ rule table:
 rule figure:
     input:
         summary="results/summary/{at}{curve}.csv",
+        code=code("stats.py", "report/**/*"),
         params="params.yaml",
     output:
         report(
@@ -131,6 +136,7 @@ rule figure:
 rule draw:
     input:
         projection="results/projection/{at}{projection}.npz",
+        code=code("stats.py", "report/**/*"),
         params="params.yaml",
     output:
         report(
@@ -159,6 +165,7 @@ rule page:
         summary="results/{at}summary.csv",
         tables=lambda wildcards: tables(wildcards.at),
         figures=lambda wildcards: figures(wildcards.at),
+        code=code("stats.py", "report/**/*"),
         params="params.yaml",
     output:
         report("reports/{at}index.html", caption="../report/page.rst", category="Page"),
