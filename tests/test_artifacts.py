@@ -36,7 +36,9 @@ class TestWrite:
         assert path.read_bytes() == b"new"
         assert [file.name for file in path.parent.iterdir()] == ["file"]
 
-    @pytest.mark.parametrize("failure", [OSError(errno.EIO, "Input/output error"), ValueError("no"), KeyboardInterrupt()])
+    @pytest.mark.parametrize(
+        "failure", [OSError(errno.EIO, "Input/output error"), ValueError("no"), KeyboardInterrupt()]
+    )
     def test_a_failing_writer_leaves_the_old_file(self, path, failure):
         def half(file):
             file.write(b"ne")
@@ -91,7 +93,9 @@ class TestJSON:
     @pytest.mark.parametrize("content", [b'{"a": ', b"", b"\xff\xfe", b"word"])
     def test_a_damaged_file_says_what_to_do(self, tmp_path, content):
         (tmp_path / "metrics.json").write_bytes(content)
-        with pytest.raises(UserError, match=r"metrics\.json: not valid JSON .*; delete its folder and run the step again"):
+        with pytest.raises(
+            UserError, match=r"metrics\.json: not valid JSON .*; delete its folder and run the step again"
+        ):
             artifacts.read_json(tmp_path / "metrics.json")
 
     def test_a_missing_file_is_named(self, tmp_path):
@@ -154,7 +158,17 @@ class TestProvenance:
         assert artifacts.revision() == "unknown"
 
     def test_in_a_checkout_it_is_a_commit_that_says_whether_files_differ(self, tmp_path, monkeypatch):
-        git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
+        git = [
+            "git",
+            "-C",
+            str(tmp_path),
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b.c",
+            "-c",
+            "commit.gpgsign=false",
+        ]
         for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
             subprocess.run([*git, *command], check=True)
         (tmp_path / "artifacts.py").write_text("")

@@ -47,14 +47,35 @@ class TestKeysAndTypes:
         ("edit", "message"),
         [
             (lambda c: c.update(studdy="demo"), "studdy: unknown key 'studdy'; did you mean 'study'?"),
-            (lambda c: c["tasks"]["digits10-2"].update(cluster=2), "tasks.digits10-2.cluster: unknown key 'cluster'; "),
-            (lambda c: c["arms"]["pcl"].update(presets="ours"), "arms.pcl.presets: unknown key 'presets'; did you mean"),
-            (lambda c: c["arms"]["pcl"].update(oracle={"nmae": "truth"}), "arms.pcl.oracle.nmae: unknown key 'nmae'; did"),
+            (
+                lambda c: c["tasks"]["digits10-2"].update(cluster=2),
+                "tasks.digits10-2.cluster: unknown key 'cluster'; ",
+            ),
+            (
+                lambda c: c["arms"]["pcl"].update(presets="ours"),
+                "arms.pcl.presets: unknown key 'presets'; did you mean",
+            ),
+            (
+                lambda c: c["arms"]["pcl"].update(oracle={"nmae": "truth"}),
+                "arms.pcl.oracle.nmae: unknown key 'nmae'; did",
+            ),
             (lambda c: demo(c).update(sedes=[1]), "studies.demo.sedes: unknown key 'sedes'; did you mean 'seeds'?"),
-            (lambda c: demo(c)["resources"].update(mem=1), "studies.demo.resources.mem: unknown key 'mem'; did you mean"),
-            (lambda c: c["figures"]["fig4"].update(metric=[]), "figures.fig4.metric: unknown key 'metric'; did you mean"),
-            (lambda c: c["figures"]["fig5"].update(splt="x"), "figures.fig5.splt: unknown key 'splt'; did you mean 'split'"),
-            (lambda c: c.update(zzz=1), "zzz: unknown key 'zzz'; known: arms, datasets, figures, studies, study, tables"),
+            (
+                lambda c: demo(c)["resources"].update(mem=1),
+                "studies.demo.resources.mem: unknown key 'mem'; did you mean",
+            ),
+            (
+                lambda c: c["figures"]["fig4"].update(metric=[]),
+                "figures.fig4.metric: unknown key 'metric'; did you mean",
+            ),
+            (
+                lambda c: c["figures"]["fig5"].update(splt="x"),
+                "figures.fig5.splt: unknown key 'splt'; did you mean 'split'",
+            ),
+            (
+                lambda c: c.update(zzz=1),
+                "zzz: unknown key 'zzz'; known: arms, datasets, figures, studies, study, tables",
+            ),
         ],
     )
     def test_an_unknown_key_is_named_with_the_nearest_one(self, refused, edit, message):
@@ -63,17 +84,41 @@ class TestKeysAndTypes:
     @pytest.mark.parametrize(
         ("edit", "message"),
         [
-            (lambda c: c["tasks"]["digits10-2"].update(clusters="two"), "tasks.digits10-2.clusters: Input should be a valid"),
-            (lambda c: c["tasks"]["digits10-2"].update(clusters=1), "tasks.digits10-2.clusters: Input should be greater"),
+            (
+                lambda c: c["tasks"]["digits10-2"].update(clusters="two"),
+                "tasks.digits10-2.clusters: Input should be a valid",
+            ),
+            (
+                lambda c: c["tasks"]["digits10-2"].update(clusters=1),
+                "tasks.digits10-2.clusters: Input should be greater",
+            ),
             (lambda c: demo(c)["curve"].append("many"), "studies.demo.curve.4: Input should be a valid integer"),
-            (lambda c: demo(c).update(seeds=[0, -1]), "studies.demo.seeds.1: Input should be greater than or equal to 0"),
+            (
+                lambda c: demo(c).update(seeds=[0, -1]),
+                "studies.demo.seeds.1: Input should be greater than or equal to 0",
+            ),
             (lambda c: demo(c).update(seeds=[]), "studies.demo.seeds: List should have at least 1 item"),
-            (lambda c: demo(c).update(device="gpu"), "studies.demo.device: Input should be 'auto', 'cpu', 'cuda' or 'mps'"),
+            (
+                lambda c: demo(c).update(device="gpu"),
+                "studies.demo.device: Input should be 'auto', 'cpu', 'cuda' or 'mps'",
+            ),
             (lambda c: c["arms"].update(mine=None), "arms.mine: Input should be a valid dictionary"),
-            (lambda c: c["tables"]["table2"].update(rows=["pcl"]), "tables.table2.rows: Input should be a valid dictionary"),
-            (lambda c: c["figures"]["fig4"].update(kind="cruve"), "figures.fig4.kind: no such kind 'cruve'; did you mean"),
-            (lambda c: c["figures"]["fig4"].pop("kind"), "figures.fig4.kind: required, but not given; known: curve, proj"),
-            (lambda c: c["figures"]["fig4"].update(arms=3), "figures.fig4.arms: Input should be a valid list (found 3)"),
+            (
+                lambda c: c["tables"]["table2"].update(rows=["pcl"]),
+                "tables.table2.rows: Input should be a valid dictionary",
+            ),
+            (
+                lambda c: c["figures"]["fig4"].update(kind="cruve"),
+                "figures.fig4.kind: no such kind 'cruve'; did you mean",
+            ),
+            (
+                lambda c: c["figures"]["fig4"].pop("kind"),
+                "figures.fig4.kind: required, but not given; known: curve, proj",
+            ),
+            (
+                lambda c: c["figures"]["fig4"].update(arms=3),
+                "figures.fig4.arms: Input should be a valid list (found 3)",
+            ),
             (lambda c: c["arms"]["pcl"].pop("label"), "arms.pcl.label: required, but not given"),
         ],
     )
@@ -103,13 +148,31 @@ class TestNamesThatPointToNothing:
         [
             (lambda c: c.update(study="dmo"), "study: no study 'dmo'; did you mean 'demo'?"),
             (lambda c: c["arms"]["kmeans-cc"].update(source="c"), "arms.kmeans-cc.source: no arm 'c'; "),
-            (lambda c: c["tables"]["table5"]["rows"].update(More=["plc"]), "tables.table5.rows: no arm 'plc'; did you mean"),
-            (lambda c: c["figures"]["fig4"].update(arms=["pcl", "dc"]), "figures.fig4: no arm 'dc'; did you mean 'dcc'?"),
+            (
+                lambda c: c["tables"]["table5"]["rows"].update(More=["plc"]),
+                "tables.table5.rows: no arm 'plc'; did you mean",
+            ),
+            (
+                lambda c: c["figures"]["fig4"].update(arms=["pcl", "dc"]),
+                "figures.fig4: no arm 'dc'; did you mean 'dcc'?",
+            ),
             (lambda c: c["figures"]["fig5"].update(arm="dc"), "figures.fig5: no arm 'dc'; did you mean 'dcc'?"),
-            (lambda c: demo(c)["budgets"].update(digits=1), "studies.demo.budgets: no task of the study 'digits'; did you"),
-            (lambda c: demo(c)["budgets"].pop("digits10-4"), "studies.demo.budgets.digits10-4: required, but not given"),
-            (lambda c: demo(c).update(ablation="cifar10-2"), "studies.demo.ablation: no task of the study 'cifar10-2'; kn"),
-            (lambda c: demo(c).update(projection="digits10"), "studies.demo.projection: no task of the study 'digits10'; "),
+            (
+                lambda c: demo(c)["budgets"].update(digits=1),
+                "studies.demo.budgets: no task of the study 'digits'; did you",
+            ),
+            (
+                lambda c: demo(c)["budgets"].pop("digits10-4"),
+                "studies.demo.budgets.digits10-4: required, but not given",
+            ),
+            (
+                lambda c: demo(c).update(ablation="cifar10-2"),
+                "studies.demo.ablation: no task of the study 'cifar10-2'; kn",
+            ),
+            (
+                lambda c: demo(c).update(projection="digits10"),
+                "studies.demo.projection: no task of the study 'digits10'; ",
+            ),
         ],
     )
     def test_each_is_named_with_its_key(self, refused, edit, message):
@@ -199,10 +262,22 @@ class TestArms:
                 lambda c: c["arms"]["pcl"].update(settings={"lr": float("inf")}),
                 "lr: Input should be a finite number (found inf)",
             ),
-            (lambda c: c["arms"]["pcl"].update(preset="papr"), "arms.pcl.preset: pcl has no preset 'papr'; did you mean"),
-            (lambda c: c["arms"]["kmeans"].update(preset="paper"), "arms.kmeans.preset: kmeans has no preset 'paper'"),
-            (lambda c: c["arms"]["pcl"].update(method="pc"), "arms.pcl.method: methods: no such 'pc'; did you mean 'pcl'"),
-            (lambda c: c["arms"]["kmeans"].update(settings={"lr": 1}), "arms.kmeans.settings (in study demo): lr: unknown"),
+            (
+                lambda c: c["arms"]["pcl"].update(preset="papr"),
+                "arms.pcl.preset: pcl has no preset 'papr'; did you mean",
+            ),
+            (
+                lambda c: c["arms"]["kmeans"].update(preset="paper"),
+                "arms.kmeans.preset: kmeans has no preset 'paper'",
+            ),
+            (
+                lambda c: c["arms"]["pcl"].update(method="pc"),
+                "arms.pcl.method: methods: no such 'pc'; did you mean 'pcl'",
+            ),
+            (
+                lambda c: c["arms"]["kmeans"].update(settings={"lr": 1}),
+                "arms.kmeans.settings (in study demo): lr: unknown",
+            ),
             (
                 lambda c: c["arms"]["pcl"].update(oracle={"name": "thruth"}),
                 "arms.pcl.oracle: oracles: no such 'thruth'; did you mean 'truth'?",
@@ -238,13 +313,18 @@ class TestArms:
 
     def test_an_arm_in_no_table_is_checked_too(self, refused_by_plan):
         message = refused_by_plan(lambda c: c["arms"]["pcl-release"].update(settings={"clipp": 1}))
-        assert "arms.pcl-release.settings (in study demo): clipp: unknown key 'clipp'; did you mean 'clip'?" in message
+        assert (
+            "arms.pcl-release.settings (in study demo): clipp: unknown key 'clipp'; did you mean 'clip'?" in message
+        )
 
     @pytest.mark.parametrize(
         ("edit", "message"),
         [
             (lambda s: s["training"].update(epoch=3), "training.epoch: unknown key 'epoch'; did you mean 'epochs'?"),
-            (lambda s: s["methods"]["dcc"].update(autoencoder_epoch=1), "methods.dcc.autoencoder_epoch: unknown key 'auto"),
+            (
+                lambda s: s["methods"]["dcc"].update(autoencoder_epoch=1),
+                "methods.dcc.autoencoder_epoch: unknown key 'auto",
+            ),
             (lambda s: s["methods"].update(dccc={}), "methods: no such 'dccc'; did you mean 'dcc'?"),
         ],
     )

@@ -160,7 +160,10 @@ class TestKeys:
     def test_other_data_move_everything(self, content, monkeypatch):
         from pcl.datasets import digits10
 
-        before, pretrained = paths(edited(content)), edited(content).run("digits10-2", "default", "pcl", 0).pretraining
+        before, pretrained = (
+            paths(edited(content)),
+            edited(content).run("digits10-2", "default", "pcl", 0).pretraining,
+        )
         monkeypatch.setattr(digits10.Dataset, "version", digits10.Dataset.version + 1)
         after = edited(content)
         assert not set(before.values()) & set(paths(after).values())
@@ -414,7 +417,7 @@ class TestReplayedLogs:
         with pytest.raises(UserError, match=r"digits10-2-default-9\.jsonl: cannot be read"):
             _ = replaying.run("digits10-2", "default", "pcl-random", 9).path
         plans = Plans(replaying.config)
-        _, _, scope, orientation, name, key, _ = (
-            replaying.run("digits10-2", "default", "pcl", 9).pretraining.path.parts
-        )
+        _, _, scope, orientation, name, key, _ = replaying.run(
+            "digits10-2", "default", "pcl", 9
+        ).pretraining.path.parts
         assert plans.pretraining(scope, orientation, name, key, 9).arm == "pcl"

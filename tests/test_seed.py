@@ -28,14 +28,18 @@ def test_another_seed_or_purpose_is_another_stream(number, purpose, other, its):
 
 def test_streams_are_frozen():
     """A change here changes every number that was ever made."""
-    assert seed.derive(0, "batches") == 2312056721596985416  # printf 0/batches | sha256sum, half of the first 16 digits
+    assert (
+        seed.derive(0, "batches") == 2312056721596985416
+    )  # printf 0/batches | sha256sum, half of the first 16 digits
     assert seed.numpy_generator(3, "order", 1).integers(0, 1000, 4).tolist() == [398, 986, 840, 507]
 
 
 def test_another_process_draws_the_same():
     """Strings are not hashed with the salt that Python draws at each start."""
     code = "from pcl import seed; print(seed.derive(5, 'weights'), seed.numpy_generator(5, 'x').random())"
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(2)]
+    runs = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(2)
+    ]
     here = f"{seed.derive(5, 'weights')} {seed.numpy_generator(5, 'x').random()}\n"
     assert [run.stdout for run in runs] == [here, here]
 

@@ -74,7 +74,7 @@ def _crop_and_flip(
     ratio = torch.exp(uniform(math.log(recipe.crop_ratio[0]), math.log(recipe.crop_ratio[1])))
     wide, high = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
     # An affine grid maps [-1, 1] of the view to the crop: half-extents are the scales, centres the shifts.
-    left, top = (1 - wide) * uniform(-1, 1), (1 - high) * uniform(-1, 1)
+    left, top = (1 - wide) * uniform(-1.0, 1.0), (1 - high) * uniform(-1.0, 1.0)
     flip = torch.where(uniform() < recipe.flip, -1.0, 1.0)
     zero = torch.zeros_like(wide)
     rows = torch.stack([wide * flip, zero, left]), torch.stack([zero, high, top])

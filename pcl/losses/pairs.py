@@ -7,7 +7,7 @@ from pcl.types import Float, Tensor
 TINY = 1e-6
 
 
-def agreement(q: Float[Tensor, "2P K"]) -> Float[Tensor, " P"]:
+def agreement(q: Float[Tensor, "twiceP K"]) -> Float[Tensor, " P"]:
     """The probability that two images share a cluster, Σ_k q_ak q_bk, kept off 0 and 1 where logarithms end.
 
     Args:
@@ -17,7 +17,7 @@ def agreement(q: Float[Tensor, "2P K"]) -> Float[Tensor, " P"]:
     return (a * b).sum(1).clamp(TINY, 1 - TINY)
 
 
-def must_link_loss(q: Float[Tensor, "2P K"]) -> Float[Tensor, ""]:
+def must_link_loss(q: Float[Tensor, "twiceP K"]) -> Float[Tensor, ""]:
     """Mean of −log(q_a·q_b) over pairs in the same cluster.
 
     Source: Zhang, Basu & Davidson, ECML-PKDD 2019 (DCC); code blueocean92/deep_constrained_clustering@22e5c98.
@@ -25,7 +25,7 @@ def must_link_loss(q: Float[Tensor, "2P K"]) -> Float[Tensor, ""]:
     return -agreement(q).log().mean()
 
 
-def cannot_link_loss(q: Float[Tensor, "2P K"]) -> Float[Tensor, ""]:
+def cannot_link_loss(q: Float[Tensor, "twiceP K"]) -> Float[Tensor, ""]:
     """Mean of −log(1 − q_a·q_b) over pairs in different clusters. Source: as `must_link_loss`."""
     return -(1 - agreement(q)).log().mean()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pcl.types import Float, Tensor
 
 
-def soft_assignment(distances: Float[Tensor, "B K"], power: float = 1.0) -> Float[Tensor, "B K"]:
+def soft_assignment(distances: Float[Tensor, "B K"], power: int = 1) -> Float[Tensor, "B K"]:
     """Cluster probabilities from squared distances: q_ik ∝ (1 + d²_ik)^−power.
 
     Source: Xie et al., ICML 2016 (DEC), Eq. 1 with α = 1, where the power is (α + 1)/2 = 1.

@@ -1,8 +1,7 @@
-"""Views against a pixel-by-pixel reimplementation and torchvision's functions, and what batches may not do to them."""
+"""Views against a pixel-by-pixel loop and torchvision's functions, and what batches may not do to them."""
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,7 +13,13 @@ from pcl.methods.base import Augmentation
 
 AS_STORED = {"mean": (0.0,), "std": (1.0,)}
 IDENTITY = Augmentation(
-    crop_area=(1, 1), crop_ratio=(1, 1), flip=0, jitter=(0, 0, 0, 0), jitter_probability=0, grey_probability=0, **AS_STORED
+    crop_area=(1, 1),
+    crop_ratio=(1, 1),
+    flip=0,
+    jitter=(0, 0, 0, 0),
+    jitter_probability=0,
+    grey_probability=0,
+    **AS_STORED,
 )
 ONLY_GEOMETRY = {"jitter_probability": 0, "grey_probability": 0, **AS_STORED}
 STRONG = Augmentation(crop_area=(0.2, 0.8), jitter_probability=0.5, grey_probability=0.5, **AS_STORED)

@@ -1,0 +1,361 @@
+"""The training loop under scripted drivers: what it asks, what it spends, and when it stops."""
+
+import math
+import random
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from pcl.constraints import Contradiction
+from pcl.engine import loop
+from pcl.methods.base import Stage
+from pcl.oracles.log import Answer
+
+ACTIVE = Stage("train", 3, 1e-2, "fixed", 8, strategy="random")
+
+
+def first(questions, **others):
+    """A stage that asks before its first step."""
+    return Stage("pretrain", 1, 1e-2, "fixed", 8, questions=questions, **others)
+
+
+class TestQuestions:
+    @pytest.mark.parametrize("strategy", ["random", "uncertainty", "hard", "joint"])
+    def test_are_about_unknown_pairs_of_one_batch_and_are_never_repeated(
+        self, make_session, drive, members, strategy
+    ):
+        session = make_session(n=24, budget=30)
+        seen = drive(session, [Stage("train", 9, 1e-2, "fixed", 8, strategy=strategy)])
+        assert seen.known_when_asked == [None] * len(seen.questions)
+        assert len(set(seen.questions)) == len(seen.questions)
+        batch_of = members(session, 8)
+        assert all(i < j and batch_of[i] == batch_of[j] for i, j in seen.questions)
+
+    def test_one_in_every_batch_at_every_step_until_the_budget_is_spent(self, make_session, drive):
+        session = make_session(budget=7)
+        seen = drive(session, [ACTIVE])
+        assert seen.spent_by_epoch == [3, 6, 7], "three batches"
+        assert [(a.epoch, a.step) for a in session.answers] == [
+            (0, 0),
+            (0, 1),
+            (0, 2),
+            (1, 0),
+            (1, 1),
+            (1, 2),
+            (2, 0),
+        ]
+        assert [(a.number, a.stage) for a in session.answers] == [(n, "train") for n in range(1, 8)]
+
+    def test_what_follows_is_not_asked_so_that_a_budget_may_be_left_over(self, make_session, drive):
+        """Everything in one cluster: B − 1 questions say all about a batch of B, here 7 + 7 + 3."""
+        session = make_session(budget=100)
+        drive(session, [Stage("train", 20, 1e-2, "fixed", 8, strategy="random")], answer=lambda i, j: True)
+        assert session.spent == 17
+        assert session.constraints.implied_must == 28 + 28 + 6 - 17
+
+    def test_without_closure_every_pair_can_be_asked(self, make_session, drive):
+        session = make_session(n=4, budget=100, closure="none")
+        seen = drive(session, [Stage("train", 9, 1e-2, "fixed", 8, strategy="random")], answer=lambda i, j: True)
+        assert sorted(seen.questions) == [(i, j) for i in range(4) for j in range(i + 1, 4)]
+
+    def test_unsure_costs_nothing_and_is_never_asked_again(self, make_session, drive, truth):
+        session = make_session(budget=9)
+        unsure = {(i, j) for i in range(20) for j in range(i + 1, 20) if (i + j) % 3 == 0}
+        seen = drive(
+            session,
+            [first(4), Stage("train", 30, 1e-2, "fixed", 8, strategy="random")],
+            answer=lambda i, j: None if (i, j) in unsure else truth(i, j),
+        )
+        assert max(Counter(seen.questions).values()) == 1
+        said = [a for a in session.answers if a.same is None]
+        assert said, "some question was met with a shrug"
+        assert session.spent == len(session.answers) - len(said) == 9
+        assert session.constraints.asked == 9
+
+    def test_unsure_about_everything_ends_and_spends_nothing(self, make_session, drive):
+        session = make_session(n=6, budget=9)
+        seen = drive(session, [first(4, within_batches=False), ACTIVE], answer=lambda i, j: None)
+        assert session.spent == 0
+        assert max(Counter(seen.questions).values()) == 1
+        assert len(seen.epochs) == 4
+
+    def test_an_unsure_answer_changes_nothing_but_the_log(self, make_session):
+        session = make_session()
+        session.stage = ACTIVE
+        before = session.constraints.links(np.arange(20))
+        session.record(Answer(1, 3, 4, None, 0, 0, "train", {}))
+        after = session.constraints.links(np.arange(20))
+        for name in ("must", "cannot"):
+            assert np.array_equal(getattr(before, name), getattr(after, name))
+        assert (session.spent, session.constraints.asked) == (0, 0)
+
+    def test_the_terms_that_chose_a_pair_are_recorded(self, make_session, drive):
+        session = make_session(budget=4)
+        drive(session, [Stage("train", 3, 1e-2, "fixed", 8, strategy="joint")])
+        assert all(a.terms.keys() == {"score", "uncertainty", "hard"} for a in session.answers)
+        remaining = [1 - n / 4 for n in range(4)]
+        for a, r in zip(session.answers, remaining, strict=True):
+            expected = r * a.terms["uncertainty"] + (1 - r) * a.terms["hard"]
+            assert a.terms["score"] == pytest.approx(expected, abs=1e-5)
+
+    def test_a_lie_that_contradicts_is_refused_with_the_chain(self, make_session, drive):
+        """Only the released random baseline asks what is known; there a liar is found out."""
+        lies = random.Random(0)
+        stage = Stage("train", 200, 1e-2, "fixed", 8, strategy="random_released")
+        session = make_session(budget=2000)
+        with pytest.raises(Contradiction) as error:
+            drive(session, [stage], answer=lambda i, j: i == j or lies.random() < 0.5)
+        refused, chain = error.value.answer, error.value.chain
+        assert chain[0].i == refused.i
+        assert chain[-1].j == refused.j
+        said = {frozenset((a.i, a.j)): a.same for a in session.answers}
+        assert all(said[frozenset((link.i, link.j))] is link.same for link in chain)
+        different = sum(not link.same for link in chain)
+        assert different == (1 if refused.same else 0), "the chain proves the opposite"
+        assert len(session.answers) == session.spent, "what came before is kept"
+
+
+class TestFirstQuestions:
+    def test_stay_within_batches_or_go_anywhere(self, make_session, drive, members):
+        for within in (True, False):
+            session = make_session(n=64, budget=40)
+            seen = drive(session, [first(40, within_batches=within)])
+            assert len(seen.questions) == session.spent == 40
+            assert seen.known_when_asked == [None] * 40
+            batch_of = members(session, 8)
+            inside = sum(batch_of[i] == batch_of[j] for i, j in seen.questions)
+            assert inside == 40 if within else inside < 20
+
+    def test_are_uniform_over_pairs(self, make_session, members):
+        """Batches of 8 and of 4 have 28 and 6 pairs, and are asked about in that proportion."""
+        asked = Counter()
+        for seed in range(300):
+            session = make_session(n=12, budget=3, seed=seed)
+            batch_of = members(session, 8)
+            session.stage = first(3)
+            training = loop._ask_at_random(session, session.stage)
+            question = next(training)
+            asked[batch_of[question.i]] += 1
+        assert asked[0] / 300 == pytest.approx(28 / 34, abs=0.07)
+
+    def test_leave_the_rest_of_the_budget_to_the_strategy(self, make_session, drive):
+        session = make_session(budget=10)
+        drive(session, [first(6), ACTIVE])
+        assert [a.stage for a in session.answers] == ["pretrain"] * 6 + ["train"] * 4
+        assert all(a.terms == {} for a in session.answers[:6])
+
+    def test_never_exceed_the_budget(self, make_session, drive):
+        session = make_session(budget=3)
+        assert len(drive(session, [first(6)]).questions) == 3
+
+
+class TestStages:
+    def test_every_epoch_is_told_with_the_mean_of_its_losses(self, make_session, drive, method, monkeypatch):
+        values = []
+
+        def loss(outputs, batch, session):
+            terms = {"all": outputs["p"].square().mean()}
+            if len(batch.index) == 8:
+                terms["full"] = 2 * terms["all"]
+            values.append({name: value.item() for name, value in terms.items()})
+            return terms
+
+        monkeypatch.setattr(method, "loss", loss)
+        seen = drive(make_session(), [Stage("one", 1, 1e-2, "fixed", 8), Stage("two", 2, 1e-2, "fixed", 8)])
+        assert [(e.stage, e.number, e.ended) for e in seen.epochs] == [
+            ("one", 1, True),
+            ("two", 1, False),
+            ("two", 2, True),
+        ]
+        for n, epoch in enumerate(seen.epochs):
+            steps = values[3 * n : 3 * n + 3]
+            assert epoch.losses["all"] == pytest.approx(sum(s["all"] for s in steps) / 3)
+            assert epoch.losses["full"] == pytest.approx(sum(s["full"] for s in steps[:2]) / 2)
+
+    def test_a_stage_that_says_it_is_finished_ends(self, make_session, drive, method, monkeypatch):
+        monkeypatch.setattr(method, "finished", lambda session: session.epoch == 2)
+        seen = drive(make_session(), [Stage("one", 9, 1e-2, "fixed", 8), Stage("two", 1, 1e-2, "fixed", 8)])
+        assert [(e.stage, e.number, e.ended) for e in seen.epochs] == [
+            ("one", 1, False),
+            ("one", 2, True),
+            ("two", 1, True),
+        ]
+
+    def test_hooks_are_called_where_they_are_promised(self, make_session, drive, method, monkeypatch):
+        calls = []
+        monkeypatch.setattr(method, "start_stage", lambda s: calls.append(("stage", s.stage.name, s.spent)))
+        monkeypatch.setattr(method, "start_epoch", lambda s: calls.append(("epoch", s.stage.name, s.epoch)))
+        drive(make_session(), [first(2), Stage("train", 2, 1e-2, "fixed", 8)])
+        assert calls == [
+            ("stage", "pretrain", 2),
+            ("epoch", "pretrain", 0),
+            ("stage", "train", 2),
+            ("epoch", "train", 0),
+            ("epoch", "train", 1),
+        ]
+
+    @pytest.mark.parametrize("frozen", [True, False])
+    def test_batch_statistics_can_be_frozen(self, make_session, drive, frozen):
+        session = make_session()
+        before = session.network["norm"].running_mean.clone()
+        weights = session.network["linear"].weight.detach().clone()
+        drive(session, [Stage("train", 1, 1e-2, "fixed", 8, frozen_statistics=frozen)])
+        assert torch.equal(session.network["norm"].running_mean, before) is frozen
+        assert not torch.equal(session.network["linear"].weight, weights), "the weights are trained either way"
+
+    def test_a_step_is_one_update_of_adam_on_the_sum_of_the_terms(self, make_session, drive, method):
+        session, witness = make_session(n=8), make_session(n=8)
+        drive(session, [Stage("train", 1, 1e-2, "fixed", 8, weight_decay=0.1)])
+        witness.stage = Stage("train", 1, 1e-2, "fixed", 8)
+        (batch,) = witness.batches()
+        optimizer = torch.optim.Adam(witness.network.parameters(), 1e-2, weight_decay=0.1)
+        witness.network.train()
+        sum(method.loss(method.forward(witness.network, batch), batch, witness).values()).backward()
+        optimizer.step()
+        for ours, expected in zip(session.network.parameters(), witness.network.parameters(), strict=True):
+            assert torch.allclose(ours, expected)
+
+    def test_gradients_are_clipped_to_a_norm(self, make_session, drive, method, monkeypatch):
+        norms = []
+        step = torch.optim.Adam.step
+
+        def spy(self, *arguments):
+            grads = [p.grad.norm() ** 2 for group in self.param_groups for p in group["params"] if p.grad is not None]
+            norms.append(math.sqrt(sum(grads)))
+            return step(self, *arguments)
+
+        monkeypatch.setattr(torch.optim.Adam, "step", spy)
+        drive(make_session(), [Stage("train", 1, 1e-2, "fixed", 8)])
+        drive(make_session(), [Stage("train", 1, 1e-2, "fixed", 8, clip=1e-3)])
+        assert min(norms[:3]) > 1e-2
+        assert max(norms[3:]) <= 1.001e-3
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf])
+    def test_a_loss_that_is_no_number_names_stage_epoch_and_step_and_updates_nothing(
+        self, make_session, drive, method, monkeypatch, value
+    ):
+        session, loss, calls = make_session(), method.loss, []
+
+        def breaks(outputs, batch, session):
+            calls.append(session.network["linear"].weight.detach().clone())
+            terms = loss(outputs, batch, session)
+            return terms if len(calls) < 5 else terms | {"pull": terms["pull"] * value}
+
+        monkeypatch.setattr(method, "loss", breaks)
+        message = (
+            r"stage train, epoch 2, step 2: the loss is not a number \(spread 0\.\d+, pull -?(nan|inf)\); lower lr"
+        )
+        with pytest.raises(loop.Diverged, match=message):
+            drive(session, [Stage("train", 3, 1e-2, "fixed", 8)])
+        assert torch.equal(session.network["linear"].weight, calls[-1])
+
+
+class TestWhatAStrategySees:
+    def test_similarities_are_cosines_averaged_over_views(self, make_session, method):
+        session = make_session(budget=8)
+        for i, j, same in ((2, 5, True), (7, 5, False), (11, 2, None)):
+            session.record(Answer(len(session.answers) + 1, i, j, same, 0, 0, "train", {}))
+        session.stage = ACTIVE
+        index = np.array([11, 2, 5, 7])
+        batch = session.batch("images", index, 0)
+        session.link(batch)
+        z = 3 * torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
+        view = loop.pair_view(session, batch, z, 0)
+        for a in range(4):
+            for b in range(4):
+                one, other, across = (
+                    torch.cosine_similarity(z[x], z[y], dim=0) for x, y in ((a, b), (a + 4, b + 4), (a, b + 4))
+                )
+                assert view.first[a, b].item() == pytest.approx(one.item(), abs=1e-5)
+                assert view.cross[a, b].item() == pytest.approx(across.item(), abs=1e-5)
+                assert view.similarity[a, b].item() == pytest.approx((one + other).item() / 2, abs=1e-5)
+        assert view.candidates.nonzero().tolist() == [[0, 2], [0, 3]], "neither answered, implied nor unsure"
+        assert view.remaining == 6 / 8
+
+
+class TestExtension:
+    """Pairs that the network is sure of become must-links of their own kind."""
+
+    stage = Stage("train", 2, 1e-2, "fixed", 8, extend_from=1)
+
+    def outputs(self, sure):
+        """Rows of two views of four images: the given ones confident, in cluster 0, and equal in both views."""
+        p = torch.full((8, 2), 0.5)
+        z = torch.nn.functional.normalize(torch.randn(8, 3, generator=torch.Generator().manual_seed(1)), dim=1)
+        for image in sure:
+            for row in (image, image + 4):
+                p[row] = torch.tensor([0.99995, 0.00005])
+                z[row] = torch.tensor([1.0, 0.0, 0.0])
+        return {"p": p, "z": z}
+
+    def suppose(self, session, outputs, index=(10, 3, 7, 12)):
+        session.stage = self.stage
+        batch = session.batch("images", np.array(index), 0)
+        session.link(batch)
+        loop._suppose(session, batch, outputs)
+        return batch
+
+    def test_a_sure_pair_is_linked_without_a_question(self, make_session):
+        session = make_session()
+        batch = self.suppose(session, self.outputs([0, 2]))
+        assert session.pseudo_links == [(10, 7)]
+        assert batch.pseudo.nonzero().tolist() == [[0, 2], [2, 0]]
+        assert not batch.must.any()
+        assert (session.spent, session.answers) == (0, [])
+
+    def test_one_pair_a_step_and_none_twice(self, make_session):
+        session = make_session()
+        for _ in range(5):
+            self.suppose(session, self.outputs([0, 1, 2]))
+        assert len(session.pseudo_links) == len({frozenset(pair) for pair in session.pseudo_links}) == 3
+
+    @pytest.mark.parametrize("spoil", ["one image", "confidence", "cluster", "similarity", "other view"])
+    def test_a_pair_that_is_not_sure_is_not_linked(self, make_session, spoil):
+        outputs = self.outputs([0] if spoil == "one image" else [0, 2])
+        if spoil == "confidence":
+            outputs["p"][2] = torch.tensor([0.9998, 0.0002])
+        if spoil == "cluster":
+            outputs["p"][2] = torch.tensor([0.00005, 0.99995])
+        if spoil == "similarity":
+            outputs["z"][2] = outputs["z"][6] = torch.tensor([0.999, 0.0447, 0.0])
+        if spoil == "other view":
+            outputs["z"][6] = torch.tensor([0.0, 1.0, 0.0])
+        session = make_session()
+        self.suppose(session, outputs)
+        assert session.pseudo_links == []
+
+    @pytest.mark.parametrize("same", [True, False])
+    def test_an_answer_is_never_overridden(self, make_session, same):
+        session = make_session()
+        session.record(Answer(1, 7, 10, same, 0, 0, "train", {}))
+        batch = self.suppose(session, self.outputs([0, 2]))
+        assert session.pseudo_links == []
+        assert not batch.pseudo.any()
+
+    def test_a_later_answer_takes_a_supposed_link_back(self, make_session):
+        session = make_session()
+        self.suppose(session, self.outputs([0, 2]))
+        session.record(Answer(1, 7, 10, False, 0, 0, "train", {}))
+        batch = self.suppose(session, self.outputs([]))
+        assert session.pseudo_links == [(10, 7)]
+        assert not batch.pseudo.any()
+        assert batch.cannot.any()
+
+    def test_begins_at_its_epoch(self, make_session, drive, method, monkeypatch):
+        session = make_session(n=8, budget=3)
+        forward = method.forward
+
+        def sure(network, batch):
+            outputs = forward(network, batch)
+            outputs["p"] = outputs["p"] * 0 + torch.tensor([0.99999, 1e-5 / 3, 1e-5 / 3, 1e-5 / 3])
+            outputs["z"] = outputs["z"] * 0 + torch.tensor([1.0, 0, 0, 0])
+            return outputs
+
+        monkeypatch.setattr(method, "forward", sure)
+        links = []
+        monkeypatch.setattr(method, "start_epoch", lambda s: links.append(len(s.pseudo_links)))
+        drive(session, [Stage("train", 4, 1e-2, "fixed", 8, extend_from=2)])
+        assert [*links, len(session.pseudo_links)] == [0, 0, 0, 1, 2]
+        assert session.answers == []

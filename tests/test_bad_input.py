@@ -1,0 +1,506 @@
+"""Whatever is wrong: one message that says what to do, exit status 2, and nothing lost."""
+
+import errno
+import json
+import os
+import shutil
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from pcl import config, runs
+from pcl.cli import main
+from pcl.errors import UserError
+from pcl.methods import cc
+from pcl.methods import pcl as method
+from pcl.oracles import log
+from pcl.oracles.log import Answer
+from pcl.plan import Plan
+
+PLACE = ("digits10-2", "personalized", "pcl")
+
+
+def link_inputs(folder, prepared):
+    """Data and target clusters in an empty folder."""
+    (folder / "results").mkdir()
+    for name in ("data", "tasks"):
+        (folder / "results" / name).symlink_to(prepared / "results" / name)
+
+
+def files(folder):
+    """What equal runs have in common."""
+    return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.is_file() and p.name != "provenance.json"}
+
+
+@pytest.fixture(scope="module")
+def stages(tmp_path_factory, prepared, tiny_config):
+    """Three folders of one run: only pretrained, killed after its first epoch, and complete."""
+    save = runs._save
+
+    def save_and_die(*arguments):
+        save(*arguments)
+        raise KeyboardInterrupt
+
+    folders = {}
+    with pytest.MonkeyPatch.context() as patch:
+        here = tmp_path_factory.mktemp("stages")
+        link_inputs(here, prepared)
+        patch.chdir(here)
+        run = Plan(tiny_config).run(*PLACE, 0)
+        runs.pretrain(run)
+        for name in ("pretrained", "killed", "complete"):
+            if name == "killed":
+                with patch.context() as inner, pytest.raises(KeyboardInterrupt):
+                    inner.setattr(runs, "_save", save_and_die)
+                    runs.train(run)
+            elif name == "complete":
+                runs.train(run)
+            folders[name] = tmp_path_factory.mktemp(name) / "results"
+            shutil.copytree(here / "results", folders[name], symlinks=True)
+    return folders
+
+
+@pytest.fixture
+def at(stages, tmp_path, monkeypatch):
+    """A function that makes a copy of one of the stages the working folder."""
+
+    def copy(name):
+        shutil.copytree(stages[name], tmp_path / "results", symlinks=True)
+        monkeypatch.chdir(tmp_path)
+
+    return copy
+
+
+@pytest.fixture
+def run(plan):
+    """The run of the stages."""
+    return plan.run(*PLACE, 0)
+
+
+@pytest.fixture
+def params(tiny_config):
+    """params.yaml, to be edited."""
+    return tiny_config.model_dump(mode="json")
+
+
+@pytest.fixture
+def refused(params, monkeypatch):
+    """The message of a command that must fail as promised."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    def message(*arguments, edit=lambda c: None):
+        changed = deepcopy(params)
+        edit(changed)
+        Path("params.yaml").write_text(json.dumps(changed))
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        assert isinstance(result.exception, SystemExit), result.exception
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        assert result.stderr.count("error: ") == 1
+        assert "Traceback" not in result.stderr
+        return result.stderr[result.stderr.index("error: ") + 7 :].strip()
+
+    return message
+
+
+def arm(name, **changes):
+    """An edit of one arm."""
+    return lambda content: content["arms"][name].update(changes)
+
+
+class TestWords:
+    """What is asked for does not exist."""
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (("train", "digits10-3", "default", "pcl"), "task: no such task 'digits10-3'; did you mean"),
+            (("train", "digits10-2", "defualt", "pcl"), "no orientation 'defualt'; did you mean 'default'?"),
+            (("train", "digits10-2", "any", "pcl"), "no orientation 'any'; known: default, personalized"),
+            (("train", "digits10-2", "default", "plc"), "arm: no such arm 'plc'; did you mean 'pcl"),
+            (("train", *PLACE, "--study", "tin"), "study: no such study 'tin'; did you mean 'tiny'?"),
+            (("train", *PLACE, "--budget", 3), "budget: 3 questions for arm pcl on digits10-2, but it asks 8 before"),
+            (("pretrain", "digits10-2", "default", "cc"), "arm cc: its method has no pretraining"),
+            (("prepare", "digits10"), "task: no such task 'digits10'; did you mean 'digits10-"),
+            (("relabel", "digits10-2", "personal"), "no orientation 'personal'; did you mean 'personalized'?"),
+            (
+                ("collect", "--report", "tabel2", "--out", "x.csv"),
+                "no such table or figure 'tabel2'; did you mean 'table2'?",
+            ),
+        ],
+    )
+    def test_the_nearest_word_is_offered(self, workspace, refused, arguments, message):
+        assert message in refused(*arguments)
+        assert not Path("results/runs").exists()
+
+    def test_a_missing_or_broken_config_is_named(self, workspace, refused):
+        assert (
+            refused("--params", "no.yaml", "train", *PLACE) == "no.yaml: cannot be read (No such file or directory)"
+        )
+        message = refused("train", *PLACE, edit=lambda c: c.update(studdy=1))
+        assert message == "params.yaml: studdy: unknown key 'studdy'; did you mean 'study'?"
+
+    @pytest.mark.parametrize("step", ["prepare digits10-2", "relabel digits10-2 default", "pretrain", "train"])
+    def test_a_config_edited_since_the_job_was_planned(self, workspace, refused, step):
+        words = step.split() if " " in step else [step, *PLACE]
+        message = refused(*words, "--key", "00000000")
+        assert "made with key 00000000, but params.yaml now says" in message
+        assert message.endswith("edited after this job was planned, so start snakemake again")
+        assert not Path("results/runs").exists()
+        assert not Path("results/pretrain").exists()
+
+
+class TestBudgets:
+    @pytest.mark.parametrize(("name", "pairs"), [("pcl", 22 * 64 * 63 // 2), ("dcc", 1408 * 1407 // 2)])
+    def test_more_questions_than_pairs(self, workspace, refused, name, pairs):
+        """PCL asks within fixed batches, 22 of 64 images; DCC about any two of the 1,408."""
+        message = refused("train", "digits10-2", "personalized", name, "--budget", pairs + 1)
+        assert message == (
+            f"budget: {pairs + 1} questions for arm {name}, but its 1408 training images make only {pairs} pairs "
+            "that can be asked; lower studies.tiny.budgets.digits10-2"
+        )
+
+
+class TestMissingInput:
+    def names(self, message, path, last=None):
+        """Whether a message names a file and the command that makes it."""
+        return message.startswith(f"{path}: needed by arm ") and message.endswith(f"`snakemake {last or path}`")
+
+    def test_pretraining(self, workspace, refused, run):
+        assert self.names(refused("train", *PLACE), run.pretraining.path / "model.safetensors")
+
+    @pytest.mark.parametrize("step", ["train", "pretrain"])
+    def test_targets(self, workspace, refused, run, step):
+        Path("results/tasks").unlink()
+        assert self.names(refused(step, *PLACE), run.targets["personalized"].path)
+
+    @pytest.mark.parametrize(
+        "words", [("train", *PLACE), ("pretrain", *PLACE), ("train", "digits10-2", "any", "kmeans")]
+    )
+    def test_data(self, workspace, refused, run, words):
+        Path("results/data").unlink()
+        assert self.names(refused(*words), run.data.path / "manifest.json")
+
+    def test_data_for_relabelling(self, workspace, refused, run):
+        Path("results/data").unlink()
+        message = refused("relabel", "digits10-2", "default")
+        assert message.startswith(f"{run.data.path / 'manifest.json'}: No such file or directory")
+        assert message.endswith("run `pcl prepare` again")
+
+    def test_the_run_whose_features_are_clustered(self, workspace, refused, plan):
+        source = plan.run("digits10-2", "any", "cc", 0)
+        message = refused("train", "digits10-2", "any", "kmeans-cc")
+        assert self.names(message, source.path / "model.safetensors", source.path / "metrics.json")
+
+    def test_runs_to_collect(self, workspace, refused, plan):
+        message = refused("collect", "--report", "table5", "--out", "x.csv")
+        assert message.startswith(f"{plan.runs('table5')[0].path / 'metrics.json'}: ")
+        assert "snakemake" in message
+        assert not Path("x.csv").exists()
+
+
+class TestDamagedInput:
+    def damaged(self, path, content=None):
+        """Replace a file, perhaps behind a link, by half of it or by other content."""
+        whole = path.read_bytes()
+        folder = path.parent
+        for parent in reversed([*path.parents][:-1]):
+            if parent.is_symlink():
+                real = parent.resolve()
+                parent.unlink()
+                shutil.copytree(real, parent)
+        (folder / path.name).write_bytes(whole[: len(whole) // 2] if content is None else content)
+
+    @pytest.mark.parametrize("name", ["train_images.npy", "test_labels.npy", "manifest.json"])
+    def test_arrays(self, workspace, refused, run, name):
+        self.damaged(run.data.path / name)
+        message = refused("pretrain", *PLACE)
+        assert message.startswith(f"{run.data.path / name}: ")
+        assert message.endswith("run `pcl prepare` again")
+
+    @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04nonsense"])
+    def test_targets(self, workspace, refused, run, content):
+        path = run.targets["personalized"].path
+        self.damaged(path, content)
+        message = refused("pretrain", *PLACE)
+        assert message.startswith(f"{path}: cannot be read (")
+        assert message.endswith("delete it and run `pcl relabel` again")
+
+    @pytest.mark.parametrize("content", [None, b"", b"\x08" + bytes(7) + b"not json"])
+    def test_pretrained_weights(self, at, refused, run, content):
+        at("pretrained")
+        path = run.pretraining.path / "model.safetensors"
+        self.damaged(path, content)
+        message = refused("train", *PLACE)
+        assert message.startswith(f"{path}: not readable weights (")
+        assert message.endswith(f"delete {path.parent} and build it again")
+
+    @pytest.mark.parametrize(
+        ("damage", "message"),
+        [
+            (lambda text: text[: len(text) - 20], "answers.jsonl:8: the last line is half-written"),
+            (lambda text: text.replace('"same": true', '"same": "yes"'), "same cannot be 'yes'"),
+            (lambda text: text.partition("\n")[2], "answers.jsonl:1: answer 2 stands where answer 1 belongs"),
+        ],
+    )
+    def test_answers_of_the_pretraining(self, at, refused, run, damage, message):
+        at("pretrained")
+        path = run.pretraining.path / "answers.jsonl"
+        path.write_text(damage(path.read_text()))
+        assert message in refused("train", *PLACE)
+        assert not run.path.exists()
+
+    def test_contradictory_answers_of_the_pretraining(self, at, refused, run):
+        at("pretrained")
+        path = run.pretraining.path / "answers.jsonl"
+        answers = [(4, 7, True), (7, 9, True), (9, 4, False)]
+        path.write_text(log.dump(Answer(n, *said, 0, 0, "pretrain", {}) for n, said in enumerate(answers, 1)))
+        assert refused("train", *PLACE) == (
+            f"{path}: answer 3: 9 and 4 are in different clusters, but 9 = 7 (answer 2), 7 = 4 (answer 1) imply that "
+            "they are in the same one; change one of these answers, or withdraw it (unsure)"
+        )
+
+
+class TestSettingsThatDoNotFitTheImages:
+    def test_three_means_for_one_channel(self, workspace, refused):
+        def edit(content):
+            del content["studies"]["tiny"]["training"]["augmentation"]["mean"]
+
+        message = refused("train", "digits10-2", "any", "cc", edit=edit)
+        assert message == (
+            "arm cc in study tiny: augmentation.mean has 3 values, but the images of digits10 have 1 channels; give "
+            "one value for each, or one for all"
+        )
+
+    def test_an_evaluation_that_leaves_nothing(self, workspace, refused):
+        settings = {"drop_last_evaluation": True, "batch_size": 512}
+        message = refused("train", *PLACE, edit=arm("pcl", settings=settings))
+        assert "batches of 512 leave none of 389 images to score; lower batch_size" in message
+
+
+class TestCheckpoints:
+    def path(self, run):
+        return run.path / "checkpoint" / "state.pt"
+
+    def changed(self, run, edit):
+        state = torch.load(self.path(run), weights_only=True)
+        edit(state)
+        torch.save(state, self.path(run))
+
+    @pytest.mark.parametrize("keep", [0, 1, 100, 5000, -1])
+    def test_cut_short(self, at, refused, run, keep):
+        at("killed")
+        whole = self.path(run).read_bytes()
+        self.path(run).write_bytes(whole[:keep])
+        message = refused("train", *PLACE)
+        assert message.startswith(f"{self.path(run)}: not a checkpoint of this run (")
+        assert message.endswith(f"delete {run.path / 'checkpoint'} to start over")
+
+    @pytest.mark.parametrize(
+        "content", [b"nonsense", b"\x80\x02}q\x00.", b"\x80\x02]q\x00.", bytes(300), b"\xff" * 300]
+    )
+    def test_something_else(self, at, refused, run, content):
+        at("killed")
+        self.path(run).write_bytes(content)
+        assert f"{self.path(run)}: not a checkpoint of this run (" in refused("train", *PLACE)
+
+    @pytest.mark.parametrize(
+        "edit",
+        [
+            lambda state: state.update(stage="pretrain"),
+            lambda state: state.pop("network"),
+            lambda state: state["network"].popitem(),
+            lambda state: state.update(history="[1,"),
+            lambda state: state.update(pseudo_links=[3]),
+        ],
+    )
+    def test_of_something_else(self, at, refused, run, edit):
+        at("killed")
+        self.changed(run, edit)
+        assert f"{self.path(run)}: not a checkpoint of this run (" in refused("train", *PLACE)
+
+
+class TestHalfWrittenRuns:
+    def test_whatever_lies_there_is_completed(self, at, stages, run):
+        """Everything but metrics.json, which is written last: damaged, or left by a kill."""
+        at("pretrained")
+        run.path.mkdir(parents=True)
+        for name in ("history.csv", "assignments.npz", "model.safetensors", "answers.jsonl", "provenance.json"):
+            (run.path / name).write_text("half")
+        assert files(runs.train(run)) == files(stages["complete"].parent / run.path)
+
+    def test_a_killed_run_goes_on(self, at, stages, run):
+        at("killed")
+        assert {path.name for path in run.path.iterdir()} == {"checkpoint"}
+        assert files(runs.train(run)) == files(stages["complete"].parent / run.path)
+
+    def test_a_complete_run_is_left_alone(self, at, run, monkeypatch):
+        at("complete")
+        monkeypatch.setattr(runs, "_open", lambda run: pytest.fail("nothing is to be done"))
+        before = {path: path.stat().st_mtime_ns for path in run.path.iterdir()}
+        runs.train(run)
+        runs.pretrain(run)
+        assert {path: path.stat().st_mtime_ns for path in run.path.iterdir()} == before
+
+    def test_a_half_written_pretraining_is_completed(self, at, run):
+        at("pretrained")
+        before = files(run.pretraining.path)
+        (run.pretraining.path / "spec.json").unlink()
+        (run.pretraining.path / "model.safetensors").write_text("half")
+        assert files(runs.pretrain(run)) == before
+
+
+class TestUnwritableResults:
+    @pytest.mark.parametrize("step", ["pretrain", "train"])
+    def test_a_file_where_a_folder_should_be(self, at, refused, step):
+        """Root may write anywhere, but not through a file."""
+        at("pretrained")
+        in_the_way = Path({"pretrain": "results/pretrain", "train": "results/runs"}[step])
+        shutil.rmtree(in_the_way, ignore_errors=True)
+        in_the_way.write_text("in the way")
+        message = refused(step, *PLACE)
+        assert f"{in_the_way}/" in message
+        assert "cannot be written (Not a directory); nothing was lost" in message
+        assert in_the_way.read_text() == "in the way"
+
+    @pytest.mark.parametrize("write", [1, 2, 8])
+    def test_a_disk_that_is_full_at_any_write_costs_at_most_an_epoch(
+        self, at, stages, refused, run, monkeypatch, write
+    ):
+        """Two checkpoints, weights, answers, history, assignments, provenance, metrics: the disk fills up at each."""
+        at("pretrained")
+        calls, fsync = [], os.fsync
+
+        def full(number):
+            calls.append(number)
+            if len(calls) >= write:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            fsync(number)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            message = refused("train", *PLACE)
+        assert f"{run.path}/" in message
+        assert "cannot be written (No space left on device); nothing was lost, free the disk" in message
+        assert not (run.path / "metrics.json").exists()
+        assert not list(run.path.rglob(".*")), "no temporary file is left"
+        assert (run.path / "checkpoint" / "state.pt").exists() is (write > 1)
+        assert files(runs.train(run)) == files(stages["complete"].parent / run.path)
+
+
+class TestDivergence:
+    def break_at(self, monkeypatch, step, value=float("nan")):
+        """A loss that is no number from a step on."""
+        loss, calls = method.Method.loss, []
+
+        def broken(self, outputs, batch, session):
+            calls.append(1)
+            terms = loss(self, outputs, batch, session)
+            return terms | {"column": terms["column"] * value} if len(calls) >= step else terms
+
+        monkeypatch.setattr(method.Method, "loss", broken)
+
+    def test_names_run_epoch_and_step_and_keeps_the_last_checkpoint(self, at, stages, refused, run, monkeypatch):
+        at("pretrained")
+        with monkeypatch.context() as patch:
+            self.break_at(patch, 22 + 4)
+            message = refused("train", *PLACE)
+        assert message.startswith(f"{run.path}: stage train, epoch 2, step 4: the loss is not a number (instance ")
+        assert "column nan" in message
+        assert message.endswith("The last checkpoint is kept")
+        state = torch.load(run.path / "checkpoint" / "state.pt", weights_only=True)
+        assert (state["stage"], state["epoch"]) == ("train", 1)
+        assert all(tensor.isfinite().all() for tensor in state["network"].values())
+        assert files(runs.train(run)) == files(stages["complete"].parent / run.path)
+
+    def test_in_the_pretraining(self, workspace, refused, run, monkeypatch):
+        self.break_at(monkeypatch, 1)
+        assert refused("pretrain", *PLACE).startswith(f"{run.pretraining.path}: stage pretrain, epoch 1, step 1: ")
+        assert not run.pretraining.path.exists()
+
+    def test_after_the_last_step_it_is_not_scored(self, workspace, refused, plan, monkeypatch):
+        """The last update makes the weights no numbers, and no loss looks at them any more."""
+        step, calls = torch.optim.Adam.step, []
+
+        def last(self, *arguments):
+            calls.append(1)
+            step(self, *arguments)
+            if len(calls) == 44:
+                with torch.no_grad():
+                    self.param_groups[0]["params"][0].fill_(float("nan"))
+
+        monkeypatch.setattr(torch.optim.Adam, "step", last)
+        run = plan.run("digits10-2", "any", "cc", 0)
+        message = refused("train", "digits10-2", "any", "cc")
+        assert message.startswith(f"{run.path}: after the last step the probabilities are no numbers; lower lr")
+        assert not (run.path / "metrics.json").exists()
+        assert cc.Method.version == run.spec["version"]
+
+
+class TestReplay:
+    """An arm that takes its answers from a log."""
+
+    def edit(self, path):
+        return arm(
+            "pcl-random", preset="ours", settings={}, oracle={"name": "replay", "settings": {"log": str(path)}}
+        )
+
+    def record(self, path, answers):
+        path.write_text(log.dump(answers))
+
+    def replaying(self, params, path):
+        changed = deepcopy(params)
+        self.edit(path)(changed)
+        return Plan(config.validate(config.Config, changed, "params.yaml")).run(*PLACE[:2], "pcl-random", 0)
+
+    def test_gives_the_recorded_run_again(self, at, run, params, tmp_path):
+        at("complete")
+        again = self.replaying(params, run.path / "answers.jsonl")
+        assert again.key != run.key
+        runs.pretrain(again)
+        folder = runs.train(again)
+        for name in ("answers.jsonl", "assignments.npz", "model.safetensors", "history.csv"):
+            assert (folder / name).read_bytes() == (run.path / name).read_bytes()
+
+    def test_a_missing_log(self, workspace, refused):
+        message = refused("pretrain", *PLACE[:2], "pcl-random", edit=self.edit("said/{seed}.jsonl"))
+        assert message == "said/0.jsonl: cannot be read (No such file or directory); an arm's oracle answers from it"
+
+    def test_a_log_that_lacks_a_pair(self, at, refused, run, params, tmp_path):
+        at("complete")
+        answers, cut = log.read(run.path / "answers.jsonl"), tmp_path / "cut.jsonl"
+        self.record(cut, answers[:20])
+        runs.pretrain(self.replaying(params, cut))
+        message = refused("train", *PLACE[:2], "pcl-random", edit=self.edit(cut))
+        missing = answers[20]
+        assert message.startswith(f"{cut}: images {missing.i} and {missing.j} were never asked about")
+        assert not (self.replaying(params, cut).path / "metrics.json").exists()
+
+    def test_a_log_that_contradicts_itself(self, workspace, refused, tmp_path):
+        said = [(4, 7, True), (7, 9, True), (9, 4, False)]
+        self.record(tmp_path / "log.jsonl", [Answer(n, *pair, 0, 0, "train", {}) for n, pair in enumerate(said, 1)])
+        message = refused("pretrain", *PLACE[:2], "pcl-random", edit=self.edit(tmp_path / "log.jsonl"))
+        assert message.startswith(f"{tmp_path / 'log.jsonl'}: answer 3: 9 and 4 are in different clusters, but 9 = 7")
+
+    def test_a_log_of_other_images(self, workspace, refused, tmp_path):
+        self.record(tmp_path / "log.jsonl", [Answer(1, 3, 1408, True, 0, 0, "train", {})])
+        message = refused("pretrain", *PLACE[:2], "pcl-random", edit=self.edit(tmp_path / "log.jsonl"))
+        assert message.startswith(f"{tmp_path / 'log.jsonl'}: images 3 and 1408: the images are numbered 0 to 1407")
+
+
+def test_the_message_of_a_user_error_is_all_that_a_caller_needs(workspace, run):
+    """The same as an exception, for who uses the package."""
+    with pytest.raises(UserError, match="needed by arm pcl"):
+        runs.train(run)
+
+
+def test_scores_can_be_computed_anew_and_are_the_same(at, run):
+    at("complete")
+    recorded = json.loads((run.path / "metrics.json").read_text())["scores"]
+    assert runs.score(run.path, run) == recorded
+    with np.load(run.path / "assignments.npz") as saved:
+        assert saved["train_cluster"].shape == (1408,)

@@ -1,0 +1,142 @@
+"""The command line: every step by hand, in the order of the data flow, quick to start."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from pcl import artifacts, config, registry
+from pcl.cli import main
+from pcl.plan import Plan
+
+ROOT = Path(__file__).parent.parent
+STEPS = ("prepare", "relabel", "pretrain", "train", "collect", "table")
+
+
+@pytest.fixture
+def pcl(tmp_path, tiny_config, monkeypatch):
+    """A function that runs a command in a folder with the tiny study's params.yaml, and gives what it printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    params = tiny_config.model_dump(mode="json")
+    params["studies"]["tiny"]["training"]["epochs"] = 1
+    Path("params.yaml").write_text(json.dumps(params))
+
+    def run(*arguments):
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    return run
+
+
+def commands():
+    return main.list_commands(click.Context(main))
+
+
+def test_commands_are_listed_in_the_order_of_the_data_flow():
+    listed = commands()
+    assert [name for name in listed if name in STEPS] == list(STEPS)
+    text = CliRunner().invoke(main, ["--help"]).output
+    places = [text.index(f"\n  {name} ") for name in listed]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_says_what_it_does_and_what_its_options_are(command):
+    result = CliRunner().invoke(main, [command, "--help"])
+    assert result.exit_code == 0
+    assert main.commands[command].help, "its docstring"
+    for parameter in main.commands[command].params:
+        if isinstance(parameter, click.Option) and parameter.name not in ("help", "seed"):
+            assert parameter.help, f"{command} {parameter.opts}"
+
+
+def test_every_step_by_hand_from_nothing(pcl):
+    """What the rules call, called by a person."""
+    pcl("prepare", "digits10-2")
+    pcl("relabel", "digits10-2", "personalized")
+    place = ("digits10-2", "personalized", "pcl")
+    pretrained = Path(pcl("pretrain", *place, "--budget", 20).strip())
+    assert (pretrained / "spec.json").exists()
+    folder = Path(pcl("train", *place, "--budget", 20, "--seed", 0).strip())
+    content = artifacts.read_json(folder / "metrics.json")
+    assert (content["arm"], content["seed"], content["questions"]["asked"]) == ("pcl", 0, 20)
+    assert content["key"] == folder.parent.name
+    assert content["spec"]["budget"] == 20
+    assert folder.parent.parent.name == "q20"
+
+
+def test_the_key_that_was_planned_is_accepted(pcl, plan):
+    key = plan.data("digits10-2").key
+    pcl("prepare", "digits10-2", "--key", key)
+    assert (plan.data("digits10-2").path / "manifest.json").exists()
+
+
+def test_everything_registered_is_listed_with_its_source(pcl):
+    listed = pcl("list")
+    for package, name in (
+        ("pcl.datasets", "Dataset"),
+        ("pcl.methods", "Method"),
+        ("pcl.strategies", "Strategy"),
+        ("pcl.oracles", "Oracle"),
+    ):
+        for plugin in registry.names(package, name):
+            line = next(line for line in listed.splitlines() if f" {plugin}: " in line)
+            first = registry.get(package, name, plugin).__doc__.partition("\n")[0]
+            assert line.endswith(first)
+
+
+def test_runs_are_listed_by_the_paths_that_snakemake_makes(pcl):
+    plan = Plan(config.load())
+    listed = pcl("runs").splitlines()
+    assert [line.split()[-1] for line in listed] == [str(run.path / "metrics.json") for run in plan.all_runs()]
+    some = json.loads(pcl("runs", "--report", "table5", "--json"))
+    assert len(some) == len(plan.runs("table5"))
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train", "digits10-2", "default"], ["trian"], ["train", "a", "b", "c", "--sed", "1"]]
+)
+def test_a_wrong_call_is_a_usage_error(pcl, arguments):
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert "Error: " in result.stderr
+
+
+class TestAsAProcess:
+    """What only a process of its own shows."""
+
+    def run(self, *words, cwd=ROOT):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=environment)
+
+    def test_a_mistake_is_one_message_without_a_traceback_and_status_2(self, tmp_path):
+        result = self.run("-m", "pcl", "train", "digits10-2", "default", "pcl", cwd=tmp_path)
+        assert result.returncode == 2
+        assert result.stdout == ""
+        assert result.stderr == "error: params.yaml: cannot be read (No such file or directory)\n"
+
+    def test_help_and_lists_do_not_import_torch(self):
+        code = (
+            "import sys; from click.testing import CliRunner; from pcl.cli import main\n"
+            "for words in (['--help'], ['train', '--help'], ['list'], ['runs']):\n"
+            "    assert CliRunner().invoke(main, words).exit_code == 0, words\n"
+            "sys.exit('torch' in sys.modules)"
+        )
+        assert self.run("-c", code).returncode == 0
+
+    def test_the_threads_asked_for_are_those_of_torch(self):
+        """OpenMP reads its variable once, so it must be set before torch is imported."""
+        code = (
+            "from pcl import cli; cli._threads(1); import os, torch\n"
+            "print(torch.get_num_threads(), os.environ['OMP_NUM_THREADS'])"
+        )
+        result = self.run("-c", code)
+        assert result.stdout == "1 1\n"

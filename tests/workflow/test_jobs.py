@@ -1,0 +1,157 @@
+"""Which jobs run: after a build, an edit, a pull, a kill. The console's names of jobs are what is compared."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+SEEDS = (0, 1)
+
+
+def train(orientation, arm, questions=20, seeds=SEEDS):
+    return {f"digits10-2 {orientation}: {arm}, {questions} questions, seed {seed}" for seed in seeds}
+
+
+def pretrain(place, method, seeds=SEEDS):
+    return {f"{place}: pretraining of {method}, seed {seed}" for seed in seeds}
+
+
+TABLE5 = {"results/summary/table5.csv", "reports/table5"}
+
+
+def test_dvc_alone_builds_everything(first_build, built):
+    assert first_build.training == set().union(
+        train("any", "kmeans", 0),
+        train("any", "kmeans-cc", 0),
+        train("any", "cc", 0),
+        *(train("personalized", arm) for arm in ("dcc", "pcl", "pcl-random")),
+        train("default", "pcl"),
+        pretrain("digits10 any", "dcc"),
+        pretrain("digits10-2 default", "pcl"),
+        pretrain("digits10-2 personalized", "pcl"),
+    )
+    reports = {path.name for path in (built / "reports").iterdir()}
+    assert reports >= {
+        f"{table}.{e}" for table in ("table2", "table3", "table5") for e in ("csv", "md", "tex", "json")
+    }
+    assert reports >= {f"{figure}.{e}" for figure in ("fig4", "fig5") for e in ("svg", "png", "pdf", "csv")}
+    assert "index.html" in reports
+
+
+def test_either_tool_after_the_other_does_nothing(copy):
+    for command in ("snakemake", "dvc repro", "snakemake"):
+        done = copy.run(*command.split())
+        assert not done.jobs, command
+        assert done.seconds < 5, command
+    status = copy.run("git", "status", "--porcelain")
+    assert not status.output
+
+
+def test_snakemake_first_leaves_dvc_nothing_but_its_book(copy):
+    (copy / "dvc.lock").unlink()
+    done = copy.dvc("repro")
+    assert not done.training
+    assert done.jobs == {"reports/table2", "reports/table3", "reports/table5"}
+
+
+def test_an_edit_runs_that_arm_only_and_a_revert_nothing(copy):
+    before = copy.table("table5")
+    copy.edit("settings: {strategy: random}", "settings: {strategy: random, epochs: 1}")
+    edited = copy.snakemake("reports/table5.csv")
+    assert edited.jobs == train("personalized", "pcl-random") | TABLE5
+    assert copy.table("table5") != before
+    copy.edit("strategy: random, epochs: 1", "strategy: random")
+    reverted = copy.snakemake("reports/table5.csv")
+    assert reverted.jobs == TABLE5
+    assert copy.table("table5") == before
+
+
+def test_a_revert_that_keeps_the_old_date_is_seen(copy):
+    before, dates = copy.table("table5"), (copy / "params.yaml").stat()
+    copy.edit("seeds: [0, 1]", "seeds: [0]")
+    assert copy.snakemake("reports/table5.csv").jobs == TABLE5
+    assert copy.table("table5") != before
+    copy.edit("seeds: [0]", "seeds: [0, 1]")
+    os.utime(copy / "params.yaml", ns=(dates.st_atime_ns, dates.st_mtime_ns))
+    assert copy.snakemake("reports/table5.csv").jobs == TABLE5
+    assert copy.table("table5") == before
+
+
+def test_a_seed_more_adds_its_runs(copy):
+    copy.edit("seeds: [0, 1]", "seeds: [0, 1, 2]")
+    done = copy.snakemake("reports/table5.csv")
+    new = [train("personalized", arm, seeds=[2]) for arm in ("pcl", "pcl-random")]
+    assert done.jobs == set().union(*new, pretrain("digits10-2 personalized", "pcl", [2]), TABLE5)
+
+
+def test_words_that_no_number_depends_on_train_nothing(copy):
+    copy.edit("title: Seconds", "title: A moment\n    resources: {threads: 2, mem_mb: 500}")
+    assert copy.snakemake("reports/table5.csv").jobs == TABLE5
+
+
+def test_an_arm_in_no_table_runs_by_its_path(copy):
+    done = copy.snakemake(copy.metrics("digits10-2", "personalized", "pcl-unused", seed=1))
+    assert done.jobs == train("personalized", "pcl-unused", seeds=[1])
+
+
+def test_a_clone_trains_nothing_after_a_pull(built, clone):
+    clone.dvc("pull")
+    pulled = [path for path in (clone / "results").rglob("*") if path.is_file()]
+    dice = random.Random(0)
+    for path in pulled:
+        os.utime(path, (now := time.time() + dice.uniform(-1e5, -1), now))
+    done = clone.snakemake("reports/table3.csv", "reports/table5.csv")
+    assert done.jobs == TABLE5 | {"results/summary/table3.csv", "reports/table3"}
+    for table in ("table3", "table5"):
+        assert clone.table(table) == built.table(table)
+    repro = clone.dvc("repro")
+    assert repro.jobs and not repro.training
+
+
+def test_a_pull_after_an_edit_brings_no_old_number(built, clone):
+    clone.edit("settings: {strategy: random}", "settings: {strategy: random, epochs: 1}")
+    assert not (clone / "results").exists()
+    clone.dvc("pull")
+    done = clone.dvc("repro", "table@table5")
+    assert done.training == train("personalized", "pcl-random")
+    assert clone.table("table5") != built.table("table5")
+
+
+def test_a_kill_loses_an_epoch_at_most_and_no_byte(built, clone):
+    targets = [clone.metrics("digits10-2", "personalized", "pcl", seed) for seed in SEEDS]
+    command = ["snakemake", "--cores", "1", *map(str, targets)]
+    process = subprocess.Popen(
+        command, cwd=clone.path, env=clone.environment, start_new_session=True, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not (saved := list((clone / "results").glob("runs/**/checkpoint/state.pt"))):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not any((clone / target).exists() for target in targets)
+    locked = clone.attempt("snakemake", *targets)
+    assert not locked.ok and "unlock" in locked.output and not locked.jobs
+    clone.run("snakemake", "--unlock")
+    restarted = clone.snakemake(*targets)
+    assert restarted.training >= train("personalized", "pcl")
+    assert not restarted.training & pretrain("digits10-2 personalized", "pcl", [0]) or saved[0].parts[-3] == "seed1"
+    assert "going on after stage train, epoch 1" in "".join(
+        path.read_text() for path in (clone / "logs/train").rglob("*.log")
+    )
+    for target in targets:
+        assert (clone / target).read_bytes() == (built / target).read_bytes()
+    assert not clone.snakemake(*targets).jobs
+
+
+def test_an_experiment_elsewhere_reports_its_own_numbers(copy):
+    copy.dvc("exp", "run", "--temp", "--name", "shorter", "-S", "arms.pcl-random.settings.epochs=1")
+    shown = json.loads(copy.dvc("metrics", "diff", "HEAD", "shorter", "--json").output)
+    assert "pcl-random" in json.dumps(shown["diff"]["reports/table5.json"])
+    assert "reports/table2.json" not in shown["diff"]
