@@ -62,8 +62,8 @@ def _run(ctx: click.Context, study: str | None, place: tuple[str, str, str], see
 def _expect(key: str | None, path: Path, found: str) -> None:
     if key is not None and key != found:
         raise UserError(
-            f"{path}: made with key {key}, but params.yaml now says {found}; it was edited after this job was planned, "
-            "so start snakemake again"
+            f"{path}: made with key {key}, but params.yaml now says {found}; it was edited after this job was "
+            "planned, so start snakemake again"
         )
 
 

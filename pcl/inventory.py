@@ -86,14 +86,15 @@ def _published(dataset: type[datasets.Dataset], raw: Path) -> Path | None:
 
 
 def unused(plans: Plans) -> list[Path]:
-    """Folders of runs, pretrainings and data and files of targets that no report of any study needs."""
+    """Folders of runs, pretrainings and data, targets and projections that no report of any study needs."""
     needed: set[Path] = set()
     for plan in plans.studies.values():
+        shown = plan.config.figures.items()
+        needed |= {plan.projection(name) for name, figure in shown if figure.kind == "projection"}
         for run in plan.all_runs():
             needed |= _needs(run)
-    there = [RESULTS.glob(pattern) for pattern in ("data/*/*", "tasks/*/*/*.npz", "pretrain/*/*/*/*/seed*")]
-    there.append(RESULTS.glob("runs/*/*/*/q*/*/seed*"))
-    return sorted(path for paths in there for path in paths if path not in needed)
+    kinds = ("data/*/*", "tasks/*/*/*.npz", "pretrain/*/*/*/*/seed*", "runs/*/*/*/q*/*/seed*", "projection/*/*.npz")
+    return sorted(path for kind in kinds for path in RESULTS.glob(kind) if path not in needed)
 
 
 def _needs(run: Run) -> set[Path]:

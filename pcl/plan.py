@@ -259,6 +259,12 @@ class Plan:
         """The runs behind every table and figure, each once."""
         return list({run.path: run for report in self.reports for run in self.runs(report)}.values())
 
+    def projection(self, figure: str) -> Path:
+        """The file of a figure's projection, which takes long enough to carry a key too."""
+        shown = self.config.figures[figure].model_dump(exclude={"title"})
+        name = key({"shown": shown, "runs": [str(run.path) for run in self.runs(figure)]})
+        return RESULTS / "projection" / figure / f"{name}.npz"
+
     def possible(self, arms: Iterable[str], seed: int) -> Iterator[Run]:
         """The runs of arms in every task and orientation of the study, whether or not a report shows them."""
         for task in self.study.tasks:
@@ -425,6 +431,13 @@ class Plans:
             except UserError as error:
                 now.append(f"study {name}: {error}")
         raise _unknown(wanted, now)
+
+    def projecting(self, figure: str, key: str) -> Plan:
+        """The study in which the projection of a figure carries a key; raises UserError if there is none."""
+        for plan in self.studies.values():
+            if plan.projection(figure).stem == key:
+                return plan
+        raise UserError(f"{RESULTS}/projection/{figure}/{key}.npz: no study of params.yaml has this projection")
 
     def run_at(self, path: Path) -> Run:
         """The run whose folder, or a file in it, is at a path.

@@ -283,7 +283,7 @@ def _svg(draw: Callable[[str], Figure], name: str) -> str:
     return svg
 
 
-def _style(ink: str, salt: str) -> dict[str, Any]:
+def _style(ink: str, salt: str) -> Any:
     inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color")
     return {
         **dict.fromkeys(inked, ink),

@@ -231,7 +231,8 @@ def to_latex(table: Table, command: str) -> str:
     names = [*(NAMES[metric] for metric in METRICS), *(["questions"] if table.asks else [])]
     second = ["", "method", *names * len(table.tasks), *(["closure"] if table.asks else [])]
     first += [""] * table.asks
-    lines, group = [], ""
+    lines: list[str] = []
+    group = ""
     for line in body:
         if lines and line[0] != group:
             lines.append(r"\midrule")

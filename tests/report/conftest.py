@@ -89,9 +89,7 @@ def pretend(run: Run) -> None:
             orientation: {split: {m: score(orientation) for m in METRICS} for split in ("train", "test")}
             for orientation in run.targets
         },
-        "shares": {
-            split: [0.7, *[0.3 / (run.clusters - 1)] * (run.clusters - 1)] for split in ("train", "test")
-        },
+        "shares": {split: [0.7, *[0.3 / (run.clusters - 1)] * (run.clusters - 1)] for split in ("train", "test")},
         "questions": {
             "budget": run.budget,
             "asked": run.budget,

@@ -31,9 +31,9 @@ def test_dvc_alone_builds_everything(first_build, built):
         train("any", "kmeans-cc", 0),
         train("any", "cc", 0),
         *(train("personalized", arm) for arm in ("dcc", "pcl", "pcl-random")),
-        train("default", "pcl"),
+        train("default", "pcl", seeds=[0]),
         pretrain("digits10 any", "dcc"),
-        pretrain("digits10-2 default", "pcl"),
+        pretrain("digits10-2 default", "pcl", [0]),
         pretrain("digits10-2 personalized", "pcl"),
     )
     reports = {path.name for path in (built / "reports").iterdir()}

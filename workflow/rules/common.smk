@@ -38,9 +38,12 @@ def run_of(wildcards):
 
 
 def plan_of(wildcards):
-    """The study of a run; of a report, the one its folder is named after, or else the selected one."""
-    name = wildcards.at[:-1] if "at" in wildcards.keys() else run_of(wildcards).study
-    return PLANS.studies[name or CONFIG.study]
+    """The study of a run or a projection; of a report, the one its folder is named after, or the selected one."""
+    if "at" in wildcards.keys():
+        return PLANS.studies[wildcards.at[:-1] or CONFIG.study]
+    if "projection" in wildcards.keys():
+        return PLANS.projecting(wildcards.projection, wildcards.key)
+    return PLANS.studies[run_of(wildcards).study]
 
 
 def study_of(wildcards):

@@ -57,13 +57,12 @@ rule summarise:
 
 rule project:
     input:
-        runs=lambda wildcards: scores(plan_of(wildcards).runs(wildcards.projection)),
+        runs=lambda wildcards: ancient(scores(plan_of(wildcards).runs(wildcards.projection))),
         code=code("report/projection.py"),
-        params="params.yaml",
     output:
-        "results/projection/{at}{projection}.npz",
+        "results/projection/{projection}/{key}.npz",
     log:
-        "logs/project/{at}{projection}.log",
+        "logs/project/{projection}/{key}.log",
     conda:
         "../../environment.yml"
     threads: asks("threads")
@@ -135,7 +134,7 @@ rule figure:
 
 rule draw:
     input:
-        projection="results/projection/{at}{projection}.npz",
+        projection=lambda wildcards: str(plan_of(wildcards).projection(wildcards.projection)),
         code=code("stats.py", "report/**/*"),
         params="params.yaml",
     output:

@@ -1,0 +1,104 @@
+"""The graph before anything runs: it lints, is built quickly at the size of the paper, and says what is wrong."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pcl import config
+from pcl.plan import Plan
+
+pytestmark = pytest.mark.xdist_group("workflow")
+ROOT = Path(__file__).parents[2]
+SHIPPED = config.load(ROOT / "params.yaml")
+
+
+@pytest.fixture
+def checkout(source, tmp_path):
+    """The project with the params.yaml that it ships, nothing built."""
+    tree = type(source)(tmp_path / "checkout")
+    source.run("git", "clone", "-q", source.path, tree.path)
+    shutil.copy(ROOT / "params.yaml", tree / "params.yaml")
+    return tree
+
+
+def counts(done):
+    """Rule -> jobs, of a dry run."""
+    return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", done.output, re.M)}
+
+
+def test_snakemake_finds_nothing_to_mend(checkout):
+    assert "good condition" in checkout.run("snakemake", "--lint").output
+
+
+def test_the_graph_of_the_paper_is_built_without_its_data(checkout):
+    done = checkout.run("snakemake", "-n", "reports/paper/index.html")
+    assert done.seconds < 10
+    runs = Plan(SHIPPED, "paper").all_runs()
+    assert counts(done)["train"] == len(runs)
+    assert counts(done)["pretrain"] == len({run.pretraining.path for run in runs if run.pretraining})
+    assert counts(done)["table"] == len(SHIPPED.tables)
+
+
+def test_one_table_needs_its_own_runs_only(checkout):
+    done = checkout.run("snakemake", "-n", "reports/paper/table5.csv")
+    runs = Plan(SHIPPED, "paper").runs("table5")
+    needed = {"prepare": 1, "relabel": 1, "train": len(runs), "collect": 1, "table": 1}
+    assert needed.items() <= counts(done).items()
+
+
+def test_reading_the_config_imports_nothing_heavy():
+    lines = [
+        "import sys",
+        "from pcl import config",
+        "from pcl.plan import Plans",
+        "[run.pretraining for run in Plans(config.load()).selected.all_runs()]",
+        "print({'torch', 'pandas', 'sklearn', 'scipy', 'matplotlib'} & sys.modules.keys())",
+    ]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("results/runs/digits10-2/personalized/pcll/q300/00000000/seed0/metrics.json", "did you mean 'pcl'"),
+        ("results/runs/digits10-2/personalized/pcl/q300/00000000/seed0/metrics.json", "study demo has results/runs"),
+        ("results/pretrain/digits10-2/personalized/pcl/00000000/seed0/spec.json", "study demo has results/pretrain"),
+        ("results/projection/fig5/00000000.npz", "no study of params.yaml"),
+    ],
+)
+def test_a_path_that_params_does_not_know_is_explained(checkout, path, hint):
+    done = checkout.attempt("snakemake", "-n", path)
+    assert not done.ok
+    assert hint in done.output
+
+
+def test_a_mistake_in_params_is_one_message(checkout):
+    checkout.edit("study: demo", "studie: demo")
+    done = checkout.attempt("snakemake", "-n")
+    assert not done.ok
+    assert "studie: unknown key" in done.output and "Traceback" not in done.output
+
+
+def test_missing_data_stop_the_run_and_say_what_to_get(checkout, tmp_path):
+    data = Plan(SHIPPED, "paper").data("cifar10-2")
+    done = checkout.attempt("env", f"PCL_DATA={tmp_path}", "snakemake", data.path / "manifest.json")
+    assert not done.ok
+    assert "pcl data cifar10" in done.output and str(tmp_path) in done.output
+
+
+def test_a_job_refuses_settings_that_changed_after_it_was_planned(checkout):
+    done = checkout.attempt("python", "-m", "pcl", "train", "digits10-2", "personalized", "pcl", "--key", "00000000")
+    assert not done.ok
+    assert "start snakemake again" in done.output
+
+
+def test_dvc_knows_every_figure_and_every_curve():
+    stages = config.read_yaml(ROOT / "dvc.yaml")
+    assert {f"reports/{name}.svg" for name in SHIPPED.figures} <= set(stages["stages"]["page"]["deps"])
+    drawn = {column for plot in stages["plots"] for entry in plot.values() for column in entry["y"]["reports/fig4.csv"]}
+    assert {f"test_acc_{arm}" for arm in SHIPPED.figures["fig4"].arms} <= drawn
