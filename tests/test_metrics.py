@@ -5,12 +5,20 @@ from itertools import combinations, permutations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given as any_given
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from pcl import metrics
 
 close = pytest.approx
+
+
+def given(*strategies):
+    """Hypothesis with fewer examples: each costs milliseconds of scikit-learn."""
+    return lambda test: settings(max_examples=40, deadline=None)(any_given(*strategies)(test))
+
+
 SIXTY_FORTY = [0, 0, 0, 0, 0, 0, 1, 1, 1, 1]
 
 

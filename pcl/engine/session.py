@@ -165,7 +165,9 @@ class Session:
         """Training images in the order that fixes the members of every batch for the whole run."""
         return seeds.numpy_generator(self.seed, "batches").permutation(self.size)
 
-    def sweep(self, function: Callable[[nn.ModuleDict, Tensor], Tensor], split: str = "train") -> Float[Tensor, "N _"]:
+    def sweep(
+        self, function: Callable[[nn.ModuleDict, Tensor], Tensor], split: str = "train"
+    ) -> Float[Tensor, "N _"]:
         """A function of network and images over a whole split, in evaluation mode, on the CPU.
 
         Batches follow the order of the data set, the last one shorter, because a network with attention between

@@ -182,53 +182,55 @@ def _read_projection(plan: Plan, name: str, path: Path) -> dict[str, np.ndarray]
 def _draw_projection(arrays: dict[str, np.ndarray], ink: str) -> Figure:
     panels, ways = arrays["panels"].tolist(), arrays["ways"].tolist()
     classes, labels = arrays["classes"].tolist(), arrays["labels"]
-    colours = np.array(_class_colours(len(classes)))[labels]
-    figure = Figure(figsize=(3.5 * len(panels), 3.3 * len(ways) + 0.9), layout="constrained")
+    colours = _class_colours(len(classes))
+    figure = Figure(figsize=(3.5 * len(panels), 3.3 * len(ways) + 1.1), layout="constrained")
     axes = figure.subplots(len(ways), len(panels), squeeze=False)
     for (row, column), ax in np.ndenumerate(axes):
-        xy, panel = arrays["xy"][row, column], panels[column]
-        targets = arrays.get(f"targets_{panel}", np.zeros(len(labels), np.int64))
-        for cluster in np.unique(targets):
-            here = targets == cluster
-            ax.scatter(
-                *xy[here].T,
-                s=16,
-                c=colours[here],
-                marker=_cluster_marker(cluster),
-                alpha=0.85,
-                lw=0,
-                rasterized=True,
-            )
-        ax.set(xticks=[], yticks=[], xmargin=0.04, ymargin=0.04)
+        panel = panels[column]
+        targets = arrays.get(f"targets_{panel}")
+        _draw_panel(ax, arrays["xy"][row, column], np.array(colours)[labels], labels, targets, ink)
         if column == 0:
             ax.set_ylabel(ways[row])
         if row == 0:
             ax.set_title("before training" if panel == "before" else f"after training, {panel}")
-        if row == len(ways) - 1 and f"clusters_{panel}" in arrays:
+        if row == len(ways) - 1 and targets is not None:
             names = arrays[f"clusters_{panel}"].tolist()
-            marks = [_mark(_cluster_marker(k), ink, name) for k, name in enumerate(names)]
-            ax.legend(
-                handles=marks,
-                title="target clusters",
-                loc="upper center",
-                bbox_to_anchor=(0.5, -0.02),
-                ncols=min(len(marks), 2),
-                frameon=False,
-                handletextpad=0.2,
-                columnspacing=1.2,
-            )
-    marks = [_mark("o", colour, name) for colour, name in zip(_class_colours(len(classes)), classes, strict=True)]
+            marks = [_mark(_cluster_marker(cluster), ink, name, "none") for cluster, name in enumerate(names)]
+            _legend(ax, "target clusters", marks, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=2)
+    marks = [_mark("o", colour, name, colour) for colour, name in zip(colours, classes, strict=True)]
     if len(marks) <= 20:
-        figure.legend(
-            handles=marks,
-            title="original classes",
-            loc="outside upper center",
-            ncols=10,
-            frameon=False,
-            handletextpad=0.1,
-            columnspacing=1.2,
-        )
+        _legend(figure, "original classes", marks, loc="outside upper center", ncols=10)
     return figure
+
+
+def _draw_panel(
+    ax: Axes, xy: np.ndarray, colours: np.ndarray, labels: np.ndarray, targets: np.ndarray | None, ink: str
+) -> None:
+    """Points coloured by class; after training, also a large mark of its target cluster at each class's median."""
+    shapes = np.zeros_like(labels) if targets is None else targets
+    for cluster in np.unique(shapes):
+        here = shapes == cluster
+        marker = _cluster_marker(cluster)
+        ax.scatter(xy[here, 0], xy[here, 1], s=16, c=colours[here], marker=marker, alpha=0.85, lw=0, rasterized=True)
+    for label in np.unique(labels) if targets is not None else []:
+        (cluster,) = np.unique(shapes[labels == label])
+        middle = np.median(xy[labels == label], axis=0)
+        ax.scatter(
+            middle[0],
+            middle[1],
+            s=130,
+            marker=_cluster_marker(cluster),
+            facecolor="none",
+            edgecolor=ink,
+            lw=1.4,
+            zorder=3,
+        )
+    ax.set(xticks=[], yticks=[], xmargin=0.06, ymargin=0.06)
+    ax.spines[:].set(visible=True, alpha=0.25)
+
+
+def _legend(where: Figure | Axes, title: str, marks: list[Line2D], **place: Any) -> None:
+    where.legend(handles=marks, title=title, frameon=False, handletextpad=0.2, columnspacing=1.2, **place)
 
 
 def _class_colours(n: int) -> list[str]:
@@ -241,8 +243,8 @@ def _cluster_marker(cluster: int) -> str:
     return CLUSTER_MARKERS[cluster % len(CLUSTER_MARKERS)]
 
 
-def _mark(marker: str, colour: str, label: str) -> Line2D:
-    return Line2D([], [], ls="", marker=marker, color=colour, ms=6, label=label)
+def _mark(marker: str, colour: str, label: str, face: str) -> Line2D:
+    return Line2D([], [], ls="", marker=marker, color=colour, markerfacecolor=face, ms=8, mew=1.3, label=label)
 
 
 def _projection_table(arrays: dict[str, np.ndarray]) -> str:

@@ -109,7 +109,9 @@ class Study:
         try:
             svg = self.drawn[name].read_text()
         except OSError as error:
-            raise UserError(f"{self.drawn[name]}: cannot be read ({error.strerror}); run `{self.command(name)}`") from error
+            raise UserError(
+                f"{self.drawn[name]}: cannot be read ({error.strerror}); run `{self.command(name)}`"
+            ) from error
         # The page has a style of its own, and a toggle that a style inside the drawing would not follow.
         svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
         label = Markup('<svg role="img" aria-label="{}" ').format(self.description(name))
@@ -165,7 +167,7 @@ class Study:
             where=f"{_title(table.name)} · {task} · {table.item.orientation}",
             anchor=table.name,
             number=f"{cell.mean:.3f}",
-            whose=f"{best}, {table.item.split} {tables.NAMES[HEADLINE]}, mean of {cell.n}",
+            whose=f"{best}, {table.item.split} {tables.NAMES[HEADLINE]}, mean of {cell.n} seed{'s' * (cell.n > 1)}",
             sentence=_against(second, lead.difference),
             clear=lead.difference.clear,
         )
@@ -183,7 +185,7 @@ class Study:
             for questions, group in points.groupby("questions")
         }
         leads = {questions: stats.lead(table) for questions, table in scores.items()}
-        ahead = [lead for lead in leads.values() if lead is not None and lead.best == first]
+        ahead = [lead for lead in leads.values() if lead and lead.best == first and lead.difference.mean > 0]
         own = points[points["arm"] == first].groupby("questions")[metric].mean()
         if own.empty or not any(leads.values()):
             return None

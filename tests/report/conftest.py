@@ -12,6 +12,7 @@ import pytest
 from pcl import artifacts, config, stats
 from pcl.config import METRICS
 from pcl.plan import Plan, Run
+from pcl.report import figures
 
 PARAMS = """
 study: small
@@ -150,7 +151,7 @@ def summary(plan: Plan) -> pd.DataFrame:
     return stats.collect(plan.all_runs())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def projection() -> Callable[[Plan, Path], None]:
     """Writes coordinates as `pcl project` would, without a network."""
 
@@ -173,3 +174,19 @@ def projection() -> Callable[[Plan, Path], None]:
         )
 
     return write
+
+
+@pytest.fixture(scope="session")
+def drawings(projection: Callable[[Plan, Path], None], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Both figures of the study `small`, drawn once: the content of their .svg and .csv files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("drawings"))
+        Path("params.yaml").write_text(PARAMS)
+        plan = Plan(config.load())
+        for run in plan.all_runs():
+            pretend(run)
+        stats.write(stats.collect(plan.all_runs()), Path("summary.csv"))
+        projection(plan, Path("fig5.npz"))
+        for name in plan.config.figures:
+            figures.write(plan, name, Path(name), summary=Path("summary.csv"), projection=Path("fig5.npz"))
+        return {path.name: path.read_text() for path in Path().glob("fig*.[sc]*")}

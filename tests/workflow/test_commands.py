@@ -36,9 +36,7 @@ def test_runs_names_each_run_once_and_whether_it_is_complete(built):
     assert len(lines) == len(set(lines)) == 10
     assert all(line.startswith("complete") for line in lines)
     assert "0 of 4 complete" in pcl(built, "runs", "--arm", "pcl-unused")
-    (described,) = [
-        run for run in json.loads(pcl(built, "runs", "--arm", "dcc", "--json")) if run["seed"] == 1
-    ]
+    (described,) = [run for run in json.loads(pcl(built, "runs", "--arm", "dcc", "--json")) if run["seed"] == 1]
     assert described["complete"] and described["path"].endswith(f"dcc/q20/{described['key']}/seed1")
 
 

@@ -58,7 +58,9 @@ def test_reading_the_config_imports_nothing_heavy():
         "[run.pretraining for run in Plans(config.load()).selected.all_runs()]",
         "print({'torch', 'pandas', 'sklearn', 'scipy', 'matplotlib'} & sys.modules.keys())",
     ]
-    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "set()"
 
 
@@ -100,5 +102,7 @@ def test_a_job_refuses_settings_that_changed_after_it_was_planned(checkout):
 def test_dvc_knows_every_figure_and_every_curve():
     stages = config.read_yaml(ROOT / "dvc.yaml")
     assert {f"reports/{name}.svg" for name in SHIPPED.figures} <= set(stages["stages"]["page"]["deps"])
-    drawn = {column for plot in stages["plots"] for entry in plot.values() for column in entry["y"]["reports/fig4.csv"]}
+    drawn = {
+        column for plot in stages["plots"] for entry in plot.values() for column in entry["y"]["reports/fig4.csv"]
+    }
     assert {f"test_acc_{arm}" for arm in SHIPPED.figures["fig4"].arms} <= drawn

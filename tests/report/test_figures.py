@@ -1,0 +1,102 @@
+"""Figures: four files each, the same bytes again, and ink that follows the theme."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pcl import stats
+from pcl.errors import UserError
+from pcl.plan import Plan
+from pcl.report import figures
+
+SUMMARY = Path("results/summary.csv")
+PROJECTION = Path("results/projection/fig5.npz")
+OUT = Path("reports")
+
+
+@pytest.fixture
+def inputs(plan: Plan, summary: pd.DataFrame, projection: Callable[[Plan, Path], None]) -> dict[str, Path]:
+    stats.write(summary, SUMMARY)
+    projection(plan, PROJECTION)
+    return {"summary": SUMMARY, "projection": PROJECTION}
+
+
+@pytest.mark.parametrize("name", ["fig4", "fig5"])
+def test_four_files_and_the_same_bytes_again(name: str, plan: Plan, inputs: dict[str, Path]) -> None:
+    contents = []
+    for _ in range(2):
+        figures.write(plan, name, OUT / name, **inputs)
+        contents.append({path.name: path.read_bytes() for path in OUT.iterdir()})
+    assert contents[0] == contents[1] and set(contents[0]) == {f"{name}.{e}" for e in ("svg", "png", "pdf", "csv")}
+    assert contents[0][f"{name}.png"].startswith(b"\x89PNG") and contents[0][f"{name}.pdf"].startswith(b"%PDF")
+    svg = contents[0][f"{name}.svg"].decode()
+    assert "currentColor" in svg and "prefers-color-scheme" in svg and figures.INK not in svg
+    assert "#000000" not in svg and "fill: #ffffff" not in svg, "black or white ink vanishes in one of the themes"
+    assert re.findall(r"https?://(?!www\.w3\.org/)", svg) == [] and "<text" in svg
+    assert all(each.startswith(name) for each in re.findall(r' id="([^"]+)"', svg))
+
+
+def test_curve_numbers(plan: Plan, summary: pd.DataFrame, drawings: dict[str, str]) -> None:
+    found = pd.read_csv(io.StringIO(drawings["fig4.csv"])).set_index("questions")
+    assert list(found.index) == plan.study.curve
+    for questions in plan.study.curve:
+        rows = summary.query(
+            "task == 'digits10-2' and orientation == 'personalized' and arm == 'dcc' and split == 'test'"
+        ).query("budget == @questions")
+        assert found.at[questions, "test_nmi_dcc"] == pytest.approx(rows["nmi"].mean(), abs=1e-6)
+        assert found.at[questions, "test_nmi_dcc_std"] == pytest.approx(rows["nmi"].std(ddof=1), abs=1e-6)
+        assert found.at[questions, "test_nmi_dcc_n"] == 3
+    # An arm that asks nothing stands at every number of questions with the same runs.
+    assert found["train_acc_cc"].nunique() == 1 and found["train_acc_cc_n"].tolist() == [3, 3]
+
+
+def test_a_curve_without_an_arm_says_so(plan: Plan, summary: pd.DataFrame) -> None:
+    stats.write(summary[summary["arm"] != "dcc"], SUMMARY)
+    figures.write(plan, "fig4", OUT / "fig4", summary=SUMMARY)
+    assert "DCC (not run)" in (OUT / "fig4.svg").read_text()
+    assert set(pd.read_csv(OUT / "fig4.csv")["test_acc_dcc"]) == {"not run"}
+
+
+def test_projection_shows_classes_and_target_clusters(drawings: dict[str, str]) -> None:
+    shown = re.findall(r">([^<>]+)</text>", drawings["fig5.svg"])
+    for words in (
+        "before training",
+        "after training, personalized",
+        "t-SNE",
+        "UMAP",
+        "even",
+        "odd",
+        "low",
+        "high",
+        "7",
+    ):
+        assert words in shown
+    table = pd.read_csv(io.StringIO(drawings["fig5.csv"]))
+    assert len(table) == 60 and set(table["personalized"]) == {"even", "odd"}
+
+
+def test_a_projection_of_other_runs_is_refused(plan: Plan, inputs: dict[str, Path]) -> None:
+    other = Plan(plan.config, "paper")
+    with pytest.raises(UserError, match=r"made with .*digits10-2.* params\.yaml now says .*cifar10-2"):
+        figures.write(other, "fig5", OUT / "fig5", **inputs)
+
+
+def test_every_arm_looks_the_same_everywhere_and_like_no_other(plan: Plan) -> None:
+    styles = figures.arm_styles(plan.config)
+    assert set(styles) == set(plan.config.arms) and len(set(styles.values())) == len(styles)
+    assert [styles[arm].colour for arm in ("pcl", "dcc", "cc")] == list(figures.COLOURS[:3])
+
+
+def test_what_is_missing_is_named(plan: Plan) -> None:
+    with pytest.raises(UserError, match="did you mean 'fig4'"):
+        figures.write(plan, "figg4", OUT / "fig4")
+    with pytest.raises(UserError, match="give --summary"):
+        figures.write(plan, "fig4", OUT / "fig4")
+    with pytest.raises(UserError, match=r"fig5\.npz: cannot be read"):
+        figures.write(plan, "fig5", OUT / "fig5", projection=PROJECTION)

@@ -1,0 +1,78 @@
+"""Features in two dimensions, from a stand-in for the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pcl import datasets, orientations, runs
+from pcl.errors import UserError
+from pcl.plan import Plan, Run
+from pcl.report import projection
+
+OUT = Path("results/projection/fig5.npz")
+
+
+def features(run: Run, *, trained: bool = True) -> dict[str, np.ndarray]:
+    """Pixels, drawn together by target cluster once trained."""
+    found = {}
+    splits = datasets.load(run.data.path)
+    targets = orientations.read(run.targets[run.orientation].path)
+    for name in ("train", "test"):
+        images = getattr(splits, name).images
+        pixels = images.reshape(len(images), -1).astype(np.float32)
+        found[name] = pixels * 0.1 + 500 * getattr(targets, name)[:, None] if trained else pixels
+    return found
+
+
+@pytest.fixture
+def prepared(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    monkeypatch.setattr(runs, "features", features)
+    for run in plan.runs("fig5"):
+        if not run.data.path.exists():
+            datasets.prepare(run.data.name, run.data.settings, None, run.data.path)
+        for target in run.targets.values():
+            orientations.write(target.map, datasets.load(run.data.path), target.path)
+    return plan
+
+
+def test_panels_labels_and_targets_of_the_same_images(prepared: Plan) -> None:
+    ways = {"t-SNE": projection.tsne}
+    projection.project(prepared, "fig5", OUT, ways)
+    first = OUT.read_bytes()
+    projection.project(prepared, "fig5", OUT, ways)
+    assert OUT.read_bytes() == first, "equal features give equal bytes"
+    found = projection.read(OUT)
+    assert found["panels"].tolist() == ["before", "default", "personalized"] and found["ways"].tolist() == ["t-SNE"]
+    assert found["xy"].shape == (1, 3, 60, 2) and np.isfinite(found["xy"]).all()
+    assert found["runs"].tolist() == [run.path.as_posix() for run in prepared.runs("fig5")]
+    run = prepared.runs("fig5")[0]
+    test = datasets.load(run.data.path).test
+    assert len(set(found["index"].tolist())) == 60 and (test.labels[found["index"]] == found["labels"]).all()
+    for orientation in ("default", "personalized"):
+        map = orientations.load("digits10-2", orientation)
+        assert (map.relabel(found["labels"]) == found[f"targets_{orientation}"]).all()
+        assert found[f"clusters_{orientation}"].tolist() == list(map.clusters)
+    # What the stand-in drew together lies together: the nearest other point is of the same target cluster.
+    for panel, orientation in ((1, "default"), (2, "personalized")):
+        xy, target = found["xy"][0, panel], found[f"targets_{orientation}"]
+        distance = ((xy[:, None] - xy[None]) ** 2).sum(-1) + np.diag(np.full(60, np.inf))
+        assert (target[distance.argmin(1)] == target).mean() > 0.95
+
+
+def test_some_images_are_distinct_and_always_the_same() -> None:
+    assert projection._some(10, 20).tolist() == list(range(10))
+    chosen = projection._some(1000, 50)
+    assert len(set(chosen.tolist())) == 50 and (np.diff(chosen) > 0).all() and chosen.max() > 900
+    assert (projection._some(1000, 50) == chosen).all()
+
+
+def test_what_cannot_be_projected_is_named(plan: Plan) -> None:
+    with pytest.raises(UserError, match="did you mean 'fig5'"):
+        projection.project(plan, "fig55", OUT)
+    figure = plan.config.figures["fig5"].model_copy(update={"arm": "kmeans"})
+    config = plan.config.model_copy(update={"figures": plan.config.figures | {"fig5": figure}})
+    with pytest.raises(UserError, match=r"figures\.fig5\.arm: kmeans trains no network"):
+        projection.project(Plan(config), "fig5", OUT)
