@@ -337,7 +337,6 @@ def _metrics(run: Run, labels: Labels, questions: dict[str, Any], history: list[
         "task": run.task,
         "orientation": run.orientation,
         "arm": run.arm,
-        "label": run.label,
         "seed": run.seed,
         "key": run.key,
         "spec": run.spec,

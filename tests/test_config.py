@@ -371,3 +371,19 @@ def test_reading_and_checking_the_config_does_not_import_torch():
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize(
+    ("arm", "settings", "message"),
+    [
+        ("dcc", {"image_size": 12}, "image_size: DCC's decoder .* a power of two"),
+        ("pcl", {"heads": 5}, "heads: 5 do not divide"),
+        ("pcl", {"augmentation": {"std": [0.0]}}, "augmentation.std.0: .* greater than 0"),
+        ("cc", {"augmentation": {"crop_ratio": [0, 1]}}, "augmentation.crop_ratio.0: .* greater than 0"),
+    ],
+)
+def test_values_that_no_network_could_use_are_refused_before_training(tiny_config, arm, settings, message):
+    content = tiny_config.model_dump()
+    content["arms"][arm]["settings"] |= settings
+    with pytest.raises(UserError, match=message):
+        Plan(config.validate(config.Config, content, "params.yaml")).settings(arm)

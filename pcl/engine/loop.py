@@ -157,7 +157,7 @@ def _ask_at_random(session: Session, stage: Stage) -> Training:
         session.record(_answer(session, i, j, same, 0, {}))
         if same is None:
             unsure.add((i, j))
-        count, failures = count - (same is not None), failures + (same is None)
+        count, failures = count - (same is not None), 0
 
 
 def _ask(session: Session, batch: Batch, outputs: dict[str, Tensor], strategy: Strategy, step: int) -> Training:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Positive = Annotated[int, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
+Above = Annotated[float, Gt(0)]
 Probability = Annotated[float, Interval(ge=0, le=1)]
 
 
@@ -34,13 +35,13 @@ class Augmentation(Strict):
     """How a random view of an image is drawn, and the normalisation of every image."""
 
     crop_area: tuple[Probability, Probability] = (0.08, 1.0)
-    crop_ratio: tuple[NonNegative, NonNegative] = (3 / 4, 4 / 3)
+    crop_ratio: tuple[Above, Above] = (3 / 4, 4 / 3)
     flip: Probability = 0.5
     jitter: tuple[NonNegative, NonNegative, NonNegative, NonNegative] = (0.4, 0.4, 0.4, 0.1)
     jitter_probability: Probability = 0.8
     grey_probability: Probability = 0.2
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    std: tuple[Above, ...] = (0.229, 0.224, 0.225)
 
 
 class DeepSettings(Strict):

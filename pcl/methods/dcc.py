@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Gt
+from pydantic import field_validator
 
 from pcl import losses, networks
 from pcl.methods import base
@@ -37,6 +38,13 @@ class DCCSettings(base.DeepSettings):
     closure: Literal["full", "none"] = "full"
     parity: bool = False
     max_pairs: base.Positive | None = 6000
+
+    @field_validator("image_size")
+    @classmethod
+    def _fits_the_decoder(cls, size: int) -> int:
+        if size < 8 or size & (size - 1):
+            raise ValueError("DCC's decoder doubles up to the image: a power of two, at least 8")
+        return size
 
 
 class Method(base.DeepMethod):

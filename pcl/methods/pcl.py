@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from annotated_types import Ge, Gt
+from pydantic import model_validator
 
 from pcl import losses, networks
 from pcl.methods import base
@@ -53,6 +54,12 @@ class PCLSettings(base.DeepSettings):
     parity: bool = False
     extend_proportion: base.Probability = 0.0
     drop_last_evaluation: bool = False
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.attention and 8 * self.backbone.width % self.heads:
+            raise ValueError(f"heads: {self.heads} do not divide the backbone's {8 * self.backbone.width} features")
+        return self
 
 
 class Method(base.DeepMethod):

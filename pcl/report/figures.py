@@ -35,7 +35,7 @@ CLUSTER_MARKERS = ("o", "^", "s", "D")
 # Drawn in this colour, then replaced by the colour of the text around the figure.
 INK = "#010203"
 THEME = (
-    "<style>:root{color:#1d1d1f}@media(prefers-color-scheme:dark){:root{color:#ececf1}}"
+    "<style>:root{color-scheme:light dark;color:#1d1d1f}@media(prefers-color-scheme:dark){:root{color:#ececf1}}"
     "svg *{stroke-linejoin:round;stroke-linecap:butt}</style>"
 )
 
@@ -199,7 +199,8 @@ def _draw_projection(arrays: dict[str, np.ndarray], ink: str) -> Figure:
             _legend(ax, "target clusters", marks, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=2)
     marks = [_mark("o", colour, name, colour) for colour, name in zip(colours, classes, strict=True)]
     if len(marks) <= 20:
-        _legend(figure, "original classes", marks, loc="outside upper center", ncols=10)
+        columns = min(10, 100 // (max(map(len, classes)) + 5))
+        _legend(figure, "original classes", marks, loc="outside upper center", ncols=columns)
     return figure
 
 
@@ -215,16 +216,7 @@ def _draw_panel(
     for label in np.unique(labels) if targets is not None else []:
         (cluster,) = np.unique(shapes[labels == label])
         middle = np.median(xy[labels == label], axis=0)
-        ax.scatter(
-            middle[0],
-            middle[1],
-            s=130,
-            marker=_cluster_marker(cluster),
-            facecolor="none",
-            edgecolor=ink,
-            lw=1.4,
-            zorder=3,
-        )
+        ax.plot(*middle, marker=_cluster_marker(cluster), ms=11, mfc="none", mec=ink, mew=1.4)
     ax.set(xticks=[], yticks=[], xmargin=0.06, ymargin=0.06)
     ax.spines[:].set(visible=True, alpha=0.25)
 

@@ -78,7 +78,6 @@ def pretend(run: Run) -> None:
         "task": run.task,
         "orientation": run.orientation,
         "arm": run.arm,
-        "label": run.label,
         "seed": run.seed,
         "key": run.key,
         "spec": run.spec,
