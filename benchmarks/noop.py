@@ -1,4 +1,7 @@
-"""What a call of Snakemake costs when nothing is left to do. Run after `make reports`; writes benchmarks/noop.json."""
+"""What a call of Snakemake costs when nothing is left to do; run it after `make reports`.
+
+Writes benchmarks/noop.json.
+"""
 
 from __future__ import annotations
 

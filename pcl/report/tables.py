@@ -107,11 +107,6 @@ class Table:
         """Whether any method of the table asks questions."""
         return any(asked for row in self.rows for asked, _ in row.questions.values())
 
-    @property
-    def labels(self) -> dict[str, str]:
-        """Arm -> label."""
-        return {row.arm: row.label for row in self.rows if row.arm}
-
     def caption(self) -> list[str]:
         """What a reader must know, in sentences."""
         sentences = [

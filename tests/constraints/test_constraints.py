@@ -87,9 +87,7 @@ def test_closure_and_counts_equal_the_dense_witness(case):
     assert constraints.implied_cannot == len(upper(cannot)) - (len(asked) - sum(asked.values()))
     assert constraints.largest_component == 1 + must.sum(axis=1).max()
     for i, j in product(range(n), repeat=2):
-        assert constraints.relation(i, j) is (
-            True if i == j or must[i, j] else False if cannot[i, j] else None
-        )
+        assert constraints.relation(i, j) is (True if i == j or must[i, j] else False if cannot[i, j] else None)
 
 
 @given(truthful(), st.randoms(use_true_random=False))
@@ -205,9 +203,7 @@ def test_without_closure_only_asked_pairs_are_known(case):
                 constraints.add(i, j, same)
             assert [step[:3] for step in refusal.value.chain] == [(i, j, not same)]
     links = constraints.links(range(n))
-    known = [
-        sorted(sorted(pair) for pair, same in asked.items() if same == wanted) for wanted in (True, False)
-    ]
+    known = [sorted(sorted(pair) for pair, same in asked.items() if same == wanted) for wanted in (True, False)]
     assert [upper(links.must), upper(links.cannot)] == known
     assert [pairs.tolist() for pairs in constraints.pairs()] == known
     assert constraints.implied_must == constraints.implied_cannot == 0

@@ -13,9 +13,7 @@ WRITERS = {
     "cifar10": write_cifar10,
     "cifar100": write_cifar100,
     "fashion10": lambda raw: write_fashion(raw / "fashion10"),
-    "imagenet10": lambda raw: write_image_folders(
-        raw / "imagenet10", list(datasets.find("imagenet10").folders)
-    ),
+    "imagenet10": lambda raw: write_image_folders(raw / "imagenet10", list(datasets.find("imagenet10").folders)),
     "imagenetdogs": lambda raw: write_image_folders(
         raw / "imagenet" / "train", list(datasets.find("imagenetdogs").folders)
     ),

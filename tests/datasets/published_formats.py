@@ -88,9 +88,7 @@ def write_cifar100(raw: Path, train: int = 2, test: int = 1) -> dict[str, Split]
 
 def idx(array: np.ndarray) -> bytes:
     """An array of bytes in IDX."""
-    return (
-        struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
-    )
+    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
 
 
 def write_fashion(folder: Path, train: int = 3, test: int = 1, zipped: bool = True) -> dict[str, Split]:
@@ -119,8 +117,7 @@ def write_image_folders(folder: Path, synsets: list[str], each: int = 5) -> None
 def archive(folder: Path, extra: dict[str, bytes] | None = None) -> Path:
     """A .tar.gz beside the folder, which is removed; `extra` holds further members."""
     path = folder.with_name(
-        {"cifar-10-batches-py": "cifar-10-python", "cifar-100-python": "cifar-100-python"}[folder.name]
-        + ".tar.gz"
+        {"cifar-10-batches-py": "cifar-10-python", "cifar-100-python": "cifar-100-python"}[folder.name] + ".tar.gz"
     )
     with tarfile.open(path, "w:gz") as tar:
         for file in sorted(folder.iterdir()):

@@ -20,9 +20,7 @@ def settings_of(name: str) -> dict[str, int]:
 
 def test_the_folder_is_the_registry() -> None:
     registry = datasets.registry()
-    assert {name: cls.__module__ for name, cls in registry.items()} == {
-        n: f"pcl.datasets.{n}" for n in registry
-    }
+    assert {name: cls.__module__ for name, cls in registry.items()} == {n: f"pcl.datasets.{n}" for n in registry}
     assert all(cls.name() == name for name, cls in registry.items())
     helpers = {"__init__", "base", "download", "readers", "store"}
     assert {path.stem for path in Path(datasets.__file__).parent.glob("*.py")} == set(registry) | helpers
@@ -36,11 +34,7 @@ def test_prepared_arrays_keep_the_contract(name: str, published: Path, tmp_path:
     assert (manifest.dataset, manifest.version, manifest.classes) == (name, dataset.version, dataset.classes)
     for split, part in {"train": splits.train, "test": splits.test}.items():
         assert part.images.dtype == np.uint8 and part.labels.dtype == np.int64
-        assert (
-            part.images.shape[:2]
-            == (len(part.labels), dataset.channels)
-            == (manifest.n[split], dataset.channels)
-        )
+        assert part.images.shape[:2] == (len(part.labels), dataset.channels) == (manifest.n[split], dataset.channels)
         assert part.images.shape[2] == part.images.shape[3]
         assert set(part.labels.tolist()) <= set(range(len(dataset.classes)))
         assert isinstance(part.images, np.memmap) and not part.images.flags.writeable

@@ -190,9 +190,7 @@ def test_cifar_damage_is_named(raw: Path) -> None:
     refused(python2_pickle({"data": data, "labels": ["1", "2"]}), "`labels` is not a list of 2")
     (folder / "data_batch_3").unlink()
     (folder / "test_batch").unlink()
-    with pytest.raises(
-        UserError, match=r"data_batch_3, test_batch missing.*official cifar-10-python\.tar\.gz"
-    ):
+    with pytest.raises(UserError, match=r"data_batch_3, test_batch missing.*official cifar-10-python\.tar\.gz"):
         read("cifar10", raw)
 
 
@@ -300,9 +298,7 @@ def test_images_are_resized_whole_and_turned_to_rgb(raw: Path) -> None:
     for label, (mode, image) in enumerate(odd.items()):
         path = raw / "imagenet10" / SYNSETS[label] / f"a_{mode}.{'JPEG' if mode in 'L CMYK' else 'png'}"
         image.save(path)
-        expected.append(
-            np.asarray(Image.open(path).convert("RGB").resize((16, 16), Image.Resampling.BILINEAR))
-        )
+        expected.append(np.asarray(Image.open(path).convert("RGB").resize((16, 16), Image.Resampling.BILINEAR)))
     found = read("imagenet10", raw, size=16)
     images = np.concatenate([found["train"][0], found["test"][0]]).transpose(0, 2, 3, 1)
     for image in expected:
@@ -321,9 +317,7 @@ def test_a_broken_exif_block_does_not_matter(raw: Path) -> None:
 
 def test_unreadable_images_are_reported_together(raw: Path) -> None:
     write_image_folders(raw / "imagenet10", SYNSETS)
-    bad = (
-        sorted((raw / "imagenet10").glob("*/*_1.JPEG")) + sorted((raw / "imagenet10").glob("*/*_2.JPEG"))[:2]
-    )
+    bad = sorted((raw / "imagenet10").glob("*/*_1.JPEG")) + sorted((raw / "imagenet10").glob("*/*_2.JPEG"))[:2]
     for number, path in enumerate(bad):
         path.write_bytes([b"", b"no image", path.read_bytes()[:200]][number % 3])
     with pytest.raises(UserError) as error:
