@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +56,9 @@ def _plan(ctx: click.Context, study: str | None) -> Any:
     return Plan(configuration.load(ctx.obj), study)
 
 
-def _run(ctx: click.Context, study: str | None, place: tuple[str, str, str], seed: int, budget: int | None) -> Any:
-    task, orientation, arm = place
-    return _plan(ctx, study).run(task, orientation, arm, seed, budget)
+def _threads(count: int) -> None:
+    """Torch and scikit-learn read the variable when they are imported, which is inside the commands."""
+    os.environ["OMP_NUM_THREADS"] = str(count)
 
 
 def _expect(key: str | None, path: Path, found: str) -> None:
@@ -65,14 +67,6 @@ def _expect(key: str | None, path: Path, found: str) -> None:
             f"{path}: made with key {key}, but params.yaml now says {found}; it was edited after this job was "
             "planned, so start snakemake again"
         )
-
-
-def _threads(count: int) -> None:
-    # Before torch is imported: OpenMP reads its variable once.
-    os.environ["OMP_NUM_THREADS"] = str(count)
-    import torch
-
-    torch.set_num_threads(count)
 
 
 @main.command()
@@ -184,46 +178,47 @@ def relabel(ctx: click.Context, task: str, orientation: str, key: str | None) ->
     orientations.write(target.map, datasets.load(target.data.path), target.path)
 
 
-@main.command()
-@click.argument("place", nargs=3, metavar="TASK ORIENTATION ARM")
-@SEED
-@BUDGET
-@STUDY
-@THREADS
-@KEY
-@click.pass_context
-def pretrain(
-    ctx: click.Context, place: tuple[str, str, str], seed: int, budget: int | None, study: str | None,
-    threads: int, key: str | None,
-) -> None:  # fmt: skip
-    """Train what arms and budgets share, on a first few random answers."""
-    from pcl import plan, runs
+def _on_a_run(command: Callable[[Any, str | None], None]) -> Callable[..., None]:
+    """A command on one run: the words and options that name it, its threads, and the key that it must have."""
 
-    run = _run(ctx, study, place, seed, budget)
+    @click.argument("place", nargs=3, metavar="TASK ORIENTATION ARM")
+    @SEED
+    @BUDGET
+    @STUDY
+    @THREADS
+    @KEY
+    @click.pass_context
+    @wraps(command)
+    def with_the_run(
+        ctx: click.Context, /, place: tuple[str, str, str], seed: int, budget: int | None, study: str | None,
+        threads: int, key: str | None,
+    ) -> None:  # fmt: skip
+        task, orientation, arm = place
+        run = _plan(ctx, study).run(task, orientation, arm, seed, budget)
+        _threads(threads)
+        command(run, key)
+
+    return with_the_run
+
+
+@main.command()
+@_on_a_run
+def pretrain(run: Any, key: str | None) -> None:
+    """Train what arms and budgets share, on a first few random answers."""
+    from pcl import artifacts, runs
+
     if run.pretraining is not None:
-        _expect(key, run.pretraining.path, plan.key(run.pretraining.spec))
-    _threads(threads)
+        _expect(key, run.pretraining.path, artifacts.key(run.pretraining.spec))
     click.echo(runs.pretrain(run))
 
 
 @main.command()
-@click.argument("place", nargs=3, metavar="TASK ORIENTATION ARM")
-@SEED
-@BUDGET
-@STUDY
-@THREADS
-@KEY
-@click.pass_context
-def train(
-    ctx: click.Context, place: tuple[str, str, str], seed: int, budget: int | None, study: str | None,
-    threads: int, key: str | None,
-) -> None:  # fmt: skip
+@_on_a_run
+def train(run: Any, key: str | None) -> None:
     """Ask, train, assign and score one run."""
     from pcl import runs
 
-    run = _run(ctx, study, place, seed, budget)
     _expect(key, run.path, run.key)
-    _threads(threads)
     click.echo(runs.train(run))
 
 
@@ -264,10 +259,10 @@ def collect(ctx: click.Context, out: Path, reports: tuple[str, ...], study: str 
 @click.pass_context
 def project(ctx: click.Context, figure: str, out: Path, study: str | None, threads: int) -> None:
     """Bring features before and after training to two dimensions."""
+    _threads(threads)
     from pcl.report import projection
 
     plan = _plan(ctx, study)
-    _threads(threads)
     projection.project(plan, figure, out)
 
 
