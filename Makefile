@@ -23,7 +23,7 @@ reports: env  ## every table and figure of the study that params.yaml selects
 	snakemake --cores $(CORES)
 
 test: env  ## the tests, the pipeline at its smallest among them
-	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadgroup
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2
 
 check: env  ## format, lint, types
 	ruff format --check

@@ -1,15 +1,17 @@
 """The whole pipeline at its smallest, built once in a repository of its own and copied for each test."""
 
+import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
-import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from pcl import config
 from pcl.plan import Plans
@@ -19,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Done:
-    """What a command did: the jobs it started, each as the console names it, and whether it succeeded."""
+    """What a command did: the jobs it started, each as the console names it; the processor's seconds that it took."""
 
     ok: bool
     output: str
@@ -58,7 +60,7 @@ class Tree:
         return done
 
     def attempt(self, *command: str | Path) -> Done:
-        start = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             list(map(str, command)),
             cwd=self.path,
@@ -68,7 +70,9 @@ class Tree:
             text=True,
             check=False,
         )
-        return Done(done.returncode == 0, done.stdout, time.monotonic() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return Done(done.returncode == 0, done.stdout, seconds)
 
     def snakemake(self, *targets: str | Path) -> Done:
         return self.run("snakemake", "--cores", "2", *targets)
@@ -95,41 +99,57 @@ class Tree:
 
 
 @pytest.fixture(scope="session")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Tree:
-    """The project's files in a fresh repository; nothing is built."""
-    tree = Tree(tmp_path_factory.mktemp("workflow") / "source")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all test processes share; whoever comes first fills it while the others wait."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with FileLock(folder / "workflow.lock"):
+        if not (folder / "workflow/done.json").exists():
+            first = build(folder / "workflow")
+            (folder / "workflow/done.json").write_text(json.dumps(asdict(first)))
+    return folder / "workflow"
+
+
+def build(folder: Path) -> Done:
+    """The project's files in a fresh repository, and a clone of it in which `dvc repro` alone builds everything."""
+    source, built = Tree(folder / "source"), Tree(folder / "built")
     listed = subprocess.run(
         ["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
     )
     for name in listed.stdout.decode().strip("\0").split("\0"):
-        if (ROOT / name).is_file():
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, tree / name)
-    (tree / "dvc.lock").unlink(missing_ok=True)
-    shutil.copy(tree / "tests/params.smoke.yaml", tree / "params.yaml")
-    tree.run("git", "init", "-q")
-    tree.dvc("remote", "add", "-d", "store", str(tree.path.parent / "store"))
-    tree.run("git", "add", "-A")
-    tree.run("git", "commit", "-qm", "the project")
-    return tree
-
-
-@pytest.fixture(scope="session")
-def first_build(source: Tree) -> Done:
-    """`dvc repro` alone, from a tree in which nothing is built."""
-    built = Tree(source.path.with_name("built"))
+        if (ROOT / name).is_file() and name != "dvc.lock":
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, source / name)
+    shutil.copy(source / "tests/params.smoke.yaml", source / "params.yaml")
+    source.run("git", "init", "-q")
+    source.dvc("remote", "add", "-d", "store", str(folder / "store"))
+    source.run("git", "add", "-A")
+    source.run("git", "commit", "-qm", "the project")
     source.run("git", "clone", "-q", source.path, built.path)
-    done = built.dvc("repro")
+    first = built.dvc("repro")
     built.run("git", "add", "-A")
     built.run("git", "commit", "-qm", "results")
     built.dvc("push")
-    return done
+    return first
 
 
 @pytest.fixture(scope="session")
-def built(source: Tree, first_build: Done) -> Tree:
+def first_build(shared: Path) -> Done:
+    """What `dvc repro` did where nothing was built."""
+    return Done(**json.loads((shared / "done.json").read_text()))
+
+
+@pytest.fixture(scope="session")
+def source(shared: Path) -> Tree:
+    """The project in a repository; nothing is built. Tests must leave it as it is."""
+    return Tree(shared / "source")
+
+
+@pytest.fixture(scope="session")
+def built(shared: Path) -> Tree:
     """The tree in which everything is built, committed and pushed. Tests must leave it as it is."""
-    return Tree(source.path.with_name("built"))
+    return Tree(shared / "built")
 
 
 @pytest.fixture

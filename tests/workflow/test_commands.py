@@ -9,8 +9,6 @@ from click.testing import CliRunner
 from pcl import inventory, oracles, registry
 from pcl.cli import main
 
-pytestmark = pytest.mark.xdist_group("workflow")
-
 
 def pcl(tree, *words, fails=False):
     """What the command prints in a tree; its messages too."""

@@ -11,7 +11,6 @@ import pytest
 from pcl import config
 from pcl.plan import Plan
 
-pytestmark = pytest.mark.xdist_group("workflow")
 ROOT = Path(__file__).parents[2]
 SHIPPED = config.load(ROOT / "params.yaml")
 

@@ -7,10 +7,6 @@ import signal
 import subprocess
 import time
 
-import pytest
-
-pytestmark = pytest.mark.xdist_group("workflow")
-
 SEEDS = (0, 1)
 
 
