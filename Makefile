@@ -32,5 +32,6 @@ check: env  ## format, lint, types
 	snakefmt --check --line-length 118 workflow
 	snakemake --lint
 
-bench: env  ## what a training step costs, written to benchmarks/
+bench: env reports  ## what a training step and a run with nothing to do cost, written to benchmarks/
 	OMP_NUM_THREADS=1 python benchmarks/step.py
+	python benchmarks/noop.py

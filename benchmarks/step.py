@@ -20,7 +20,7 @@ from pcl import registry
 from pcl.artifacts import provenance, write_json
 from pcl.constraints import Constraints
 from pcl.engine import augment, device, loop
-from pcl.engine.session import Session
+from pcl.engine.session import Members, Session
 from pcl.methods.base import Backbone
 from pcl.methods.pcl import Method, PCLSettings
 from pcl.strategies.base import PairView, StrategySettings
@@ -34,12 +34,12 @@ def session_of(depth: int, size: int, batch: int, where: torch.device) -> tuple[
         **Method.presets["ours"], image_size=size, batch_size=batch, backbone=Backbone(depth=depth), epochs=1
     )
     method = Method(settings, clusters=10, budget=100_000)
-    network = method.build(3).to(where, memory_format=device.memory_format(where))
+    network = method.build(3).to(where).to(memory_format=device.MEMORY_FORMAT)
     session = Session(
         0, settings, {"train": images["train"].to(where)}, network, where, 100_000, Constraints(4 * batch)
     )
     session.stage = method.stages()[-1]
-    session.optimizer = torch.optim.Adam(network.parameters(), settings.lr)
+    session.optimizer = torch.optim.Adam(network.parameters(), settings.lr, fused=True)
     return method, session
 
 
@@ -58,8 +58,8 @@ def step_ratio(depth: int, size: int, batch: int, rounds: int, where: torch.devi
     truth = np.random.default_rng(1).integers(0, 10, session.size)
     strategy = registry.get("pcl.strategies", "Strategy", "joint")(StrategySettings())
     index = session.fixed_order()[:batch]
-    backbone, views = session.network["backbone"], session.batch("images", index, 0).views
-    optimizer = torch.optim.Adam(backbone.parameters(), 1e-5)
+    backbone, views = session.network["backbone"], session.batch(Members("images", index), 0, 1).views
+    optimizer = torch.optim.Adam(backbone.parameters(), 1e-5, fused=True)
 
     def bare() -> None:
         with device.autocast(where):
@@ -69,7 +69,7 @@ def step_ratio(depth: int, size: int, batch: int, rounds: int, where: torch.devi
         optimizer.step()
 
     def step() -> None:
-        batch_ = session.batch("images", index, 0)
+        batch_ = session.batch(Members("images", index), 0, 1)
         training = loop.step(method, session, strategy, batch_, 0)
         reply = None
         while True:
@@ -79,7 +79,7 @@ def step_ratio(depth: int, size: int, batch: int, rounds: int, where: torch.devi
                 return
             reply = bool(truth[event.i] == truth[event.j])
 
-    parts = {"bare": bare, "step": step, "augmentation": lambda: session.batch("images", index, 0)}
+    parts = {"bare": bare, "step": step, "augmentation": lambda: session.batch(Members("images", index), 0, 1)}
     for function in parts.values():
         function()
     times: dict[str, list[float]] = {name: [] for name in parts}
@@ -101,29 +101,27 @@ def pair_choice(batch: int, rounds: int) -> dict[str, float]:
     relation = torch.where(torch.rand(batch, batch, generator=generator) < 0.05, relation, 0)
     relation = relation + relation.T
     must, cannot = relation == 1, relation == -1
-    similarity = (z @ z.mT).mean(0)
-    view = PairView(
-        similarity, z[0] @ z[0].T, z[0] @ z[1].T, must, cannot, (~(must | cannot)).triu(1), 0.5, generator
-    )
+    p = torch.full((batch, 2), 0.5)
     strategy = registry.get("pcl.strategies", "Strategy", "joint")(StrategySettings())
 
     def ours() -> None:
-        strategy.scores(view)["score"].masked_fill(~view.candidates, -torch.inf).argmax()
+        view = PairView(z, p, must, cannot, (~(must | cannot)).triu(1), 0.5, generator)
+        strategy.select(view, 1)
 
-    s, links = similarity.numpy(), relation.numpy().astype(float)
-    candidates = view.candidates.numpy()
+    s, links = (z @ z.mT).mean(0).numpy(), relation.numpy().astype(float)
+    candidates = (~(must | cannot)).triu(1).numpy()
 
     def naive() -> None:
-        up, p, q = {}, {}, {}
+        up, near, told = {}, {}, {}
         for i in range(batch):
             for j in range(i + 1, batch):
                 if candidates[i, j]:
-                    up[i, j], p[i, j], q[i, j] = -abs(s[i, j] - 0.2), s[i, j], float(links[j] @ s[i])
-        for scores in (up, p, q):
+                    up[i, j], near[i, j], told[i, j] = -abs(s[i, j] - 0.2), s[i, j], float(links[j] @ s[i])
+        for scores in (up, near, told):
             low, high = min(scores.values()), max(scores.values())
             for pair in scores:
                 scores[pair] = max((scores[pair] - low) / (high - low), 1e-3)
-        hard = {pair: p[pair] * np.log(p[pair] / q[pair]) for pair in p}
+        hard = {pair: near[pair] * np.log(near[pair] / told[pair]) for pair in near}
         max(up, key=lambda pair: 0.5 * up[pair] + 0.5 * hard[pair])
 
     cpu, pairs = torch.device("cpu"), []
@@ -141,18 +139,18 @@ def profile(depth: int, size: int, batch: int, where: torch.device) -> dict[str,
     """Shares of a step's time by part, the rest being the network's forward and backward passes."""
     method, session = session_of(depth, size, batch, where)
     index = session.fixed_order()[:batch]
-    filled = session.batch("images", index, 0)
+    filled = session.batch(Members("images", index), 0, 1)
     outputs = method.forward(session.network, filled)
     session.link(filled)
     strategy = registry.get("pcl.strategies", "Strategy", "joint")(StrategySettings())
-    z = outputs["z"].detach()
+    z, p = outputs["z"].detach().view(2, batch, -1), outputs["p"].detach()[:batch]
     parts = {
         "augmentation": lambda: [
             augment.view(session.pixels(index), size, session.settings.augmentation, filled.generator)
             for _ in range(2)
         ],
         "links": lambda: session.link(filled),
-        "pair choice": lambda: strategy.scores(loop.pair_view(session, filled, z, 0)),
+        "pair choice": lambda: strategy.select(loop.pair_view(session, index, z, p, 0), 1),
         "losses": lambda: method.loss(outputs, filled, session),
         "clipping": lambda: torch.nn.utils.clip_grad_norm_(session.network.parameters(), 20),
     }

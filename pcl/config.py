@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -52,7 +54,8 @@ class Arm(Strict):
     preset: str | None = None
     settings: dict[str, Any] = {}
     oracle: OracleChoice = OracleChoice()
-    source: str | None = Field(None, description="the arm whose frozen features this one clusters")
+    source: str | None = Field(None, description="the arm whose frozen features or clusters this one takes")
+    answers: str | None = Field(None, description="the arm whose answered questions this one takes over")
 
 
 class Table(Strict):
@@ -63,11 +66,22 @@ class Table(Strict):
     tasks: Literal["all", "ablation"]
     split: Split = "test"
     rows: dict[str, list[str]] = Field(description="group heading -> arms, in the order of the table")
+    labels: dict[str, str] = Field({}, description="arm -> its label in this table alone")
 
     @property
     def arms(self) -> list[str]:
         """The arms of every group, in the order of the table."""
         return [arm for arms in self.rows.values() for arm in arms]
+
+
+class Cross(Strict):
+    """A table of every given arm under every given strategy; made only when it is asked for by name."""
+
+    title: str
+    orientation: str
+    split: Split = "test"
+    arms: list[str]
+    strategies: list[str]
 
 
 class Curve(Strict):
@@ -129,8 +143,51 @@ class Config(Strict):
     tasks: dict[str, Task]
     arms: dict[str, Arm]
     tables: dict[str, Table]
+    on_request: dict[str, Table] = Field({}, description="tables that are made only when asked for by name")
+    cross: dict[str, Cross] = {}
     figures: dict[str, Figure] = Field(description="figure -> what it shows")
     studies: dict[str, Study]
+
+    @cached_property
+    def every_arm(self) -> dict[str, Arm]:
+        """The arms that are named, and those that a cross of arms and strategies stands for, named `arm+strategy`."""
+        found = dict(self.arms)
+        for spec in self.cross.values():
+            for base, strategy in product(spec.arms, spec.strategies):
+                arm = self._under(base, strategy)
+                if self._named(arm) is None:
+                    found[f"{base}+{strategy}"] = arm
+        return found
+
+    @cached_property
+    def every_table(self) -> dict[str, Table]:
+        """All tables, the crosses with a group for each arm and a row for each strategy."""
+        found = self.tables | self.on_request
+        for name, spec in self.cross.items():
+            rows: dict[str, list[str]] = {}
+            labels: dict[str, str] = {}
+            for base, strategy in product(spec.arms, spec.strategies):
+                arm = self._named(self._under(base, strategy)) or f"{base}+{strategy}"
+                rows.setdefault(self.arms[base].label, []).append(arm)
+                labels[arm] = strategy
+            found[name] = Table(
+                title=spec.title,
+                orientation=spec.orientation,
+                tasks="ablation",
+                split=spec.split,
+                rows=rows,
+                labels=labels,
+            )
+        return found
+
+    def _under(self, base: str, strategy: str) -> Arm:
+        arm = self.arms[base]
+        return arm.model_copy(update={"label": strategy, "settings": arm.settings | {"strategy": strategy}})
+
+    def _named(self, wanted: Arm) -> str | None:
+        """The arm of params.yaml that is the same but for its label."""
+        same = (name for name, arm in self.arms.items() if arm.model_copy(update={"label": wanted.label}) == wanted)
+        return next(same, None)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -226,9 +283,18 @@ def _dangling_names(config: Config) -> Iterable[str]:
 
     yield from missing("study", [config.study], config.studies, "study")
     for name, arm in config.arms.items():
-        yield from missing(f"arms.{name}.source", [arm.source] if arm.source else [], config.arms, "arm")
-    for name, table in config.tables.items():
-        yield from missing(f"tables.{name}.rows", table.arms, config.arms, "arm")
+        for other in ("source", "answers"):
+            named = getattr(arm, other)
+            yield from missing(f"arms.{name}.{other}", [named] if named else [], config.arms, "arm")
+    taken = set(config.figures)
+    for key, tables in (("tables", config.tables), ("on_request", config.on_request), ("cross", config.cross)):
+        for name, table in tables.items():
+            yield from missing(f"{key}.{name}", table.arms, config.arms, "arm")
+            if isinstance(table, Table):
+                yield from missing(f"{key}.{name}.labels", table.labels, table.arms, "arm of the table")
+            if name in taken:
+                yield f"{key}.{name}: another table or figure has this name; give it its own"
+            taken.add(name)
     for name, figure in config.figures.items():
         arms = figure.arms if isinstance(figure, Curve) else [figure.arm]
         yield from missing(f"figures.{name}", arms, config.arms, "arm")

@@ -180,6 +180,27 @@ class Constraints:
         cannot = self._across(*self._foe_edges().T)
         return self._distinct(must), self._distinct(cannot)
 
+    def component_ids(self) -> Ints:
+        """The component of every image, int [n], numbered in the order of their first images.
+
+        Raises:
+            UserError: nothing is closed, so that images have not been joined.
+        """
+        if self._closure == "none":
+            raise UserError("closure: none joins no images into components; set closure: full")
+        _, first, component = np.unique(self._root, return_index=True, return_inverse=True)
+        return np.argsort(np.argsort(first))[component]
+
+    def cannot_edges(self) -> Ints:
+        """The pairs of components that are not in the same cluster, [E, 2], numbered as by `component_ids`.
+
+        Each is there once, as a row a < b, in lexicographic order.
+
+        Raises:
+            UserError: nothing is closed.
+        """
+        return self._distinct(self.component_ids()[_pairs(self._cannot)])
+
     @property
     def asked(self) -> int:
         """Questions that were answered "same" or "different"."""

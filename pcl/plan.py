@@ -68,14 +68,14 @@ class Pretraining:
 
     scope: str
     orientation: str
-    method: str
+    name: str
     spec: dict[str, Any]
     seed: int
 
     @property
     def path(self) -> Path:
         """The folder of weights and answers."""
-        place = RESULTS / "pretrain" / self.scope / self.orientation / self.method
+        place = RESULTS / "pretrain" / self.scope / self.orientation / self.name
         return place / key(self.spec) / f"seed{self.seed}"
 
 
@@ -102,6 +102,7 @@ class Run:
     data: Data
     targets: dict[str, Target]
     source: Run | None
+    answers: Run | None
 
     @cached_property
     def spec(self) -> dict[str, Any]:
@@ -112,12 +113,23 @@ class Run:
             "task": self.task,
             "clusters": self.clusters,
             "data": self.data.key,
-            "targets": {name: target.key for name, target in self.targets.items()},
+            "targets": self._targets,
             "budget": self.budget,
-            "oracle": oracles.spec(self.oracle.name, self.oracle.settings) if self.method.supervised else None,
+            "oracle": self._oracle,
             "settings": self.settings.model_dump(mode="json"),
+            "pretraining": key(self.pretraining.spec) if self.pretraining else None,
             "source": self.source.key if self.source else None,
+            "answers": self.answers.key if self.answers else None,
         }
+
+    @property
+    def _targets(self) -> dict[str, str]:
+        return {name: target.key for name, target in self.targets.items()}
+
+    @property
+    def _oracle(self) -> dict[str, Any] | None:
+        asks = self.method.supervised and self.answers is None
+        return oracles.spec(self.oracle.name, self.oracle.settings) if asks else None
 
     @cached_property
     def key(self) -> str:
@@ -133,21 +145,26 @@ class Run:
     @cached_property
     def pretraining(self) -> Pretraining | None:
         """What the run starts from; None if its method trains in one go."""
-        if not issubclass(self.method, DeepMethod) or self.method.pretrains_on is None:
+        shared = self.method.pretraining
+        if not issubclass(self.method, DeepMethod) or shared is None:
             return None
         stages = self.method(self.settings, self.clusters, self.budget).stages()
         if not any(stage.pretraining for stage in stages):
             return None
-        spec = {name: self.spec[name] for name in ("method", "version", "data")}
-        kept = self.spec["settings"].items()
-        spec["settings"] = {name: value for name, value in kept if name not in self.method.later_settings}
+        settings = self.settings.model_dump(mode="json").items()
+        spec: dict[str, Any] = {
+            "pretraining": shared.name,
+            "version": shared.version,
+            "data": self.data.key,
+            "settings": {name: value for name, value in settings if name not in shared.later_settings},
+        }
         asks = self.method.initial_questions(self.settings) > 0
         if asks:
-            spec |= {name: self.spec[name] for name in ("targets", "oracle")}
+            spec |= {"targets": self._targets, "oracle": self._oracle}
         scope = self.data.name
-        if self.method.pretrains_on == "task":
+        if shared.on == "task":
             scope, spec["clusters"] = self.task, self.clusters
-        return Pretraining(scope, self.orientation if asks else ANY, self.method_name, spec, self.seed)
+        return Pretraining(scope, self.orientation if asks else ANY, shared.name, spec, self.seed)
 
 
 class Plan:
@@ -272,6 +289,11 @@ class Plan:
                 for orientation in self.orientations[task] if self._method(arm).supervised else (ANY,):
                     yield self.run(task, orientation, arm, seed)
 
+    def pretrains(self, arm: str, name: str) -> bool:
+        """Whether an arm's method may start from a pretraining of that name."""
+        shared = self._method(arm).pretraining
+        return shared is not None and shared.name == name
+
     def tasks(self, item: Table) -> list[str]:
         """The tasks of a table."""
         return self.study.tasks if item.tasks == "all" else [self.study.ablation]
@@ -295,8 +317,8 @@ class Plan:
             fields = _settings(method).model_fields
             for name in settings.keys() - fields.keys():
                 yield f"{here}.methods.{method}.{name}: unknown key{did_you_mean(name, fields)}"
-        steps = [partial(self.settings, arm) for arm in self.config.arms]
-        steps += [partial(self.runs, report) for report in self.reports]
+        steps = [partial(self.settings, arm) for arm in self.config.every_arm]
+        steps += [partial(self.runs, report) for report in [*self.config.every_table, *self.config.figures]]
         for step in steps:
             try:
                 step()
@@ -305,8 +327,8 @@ class Plan:
 
     def _of(self, report: str) -> Iterator[Run]:
         item: Table | Curve | Projection
-        if report in self.config.tables:
-            item = self.config.tables[report]
+        if report in self.config.every_table:
+            item = self.config.every_table[report]
             for task in self.tasks(item):
                 for arm in item.arms:
                     yield from (self.run(task, item.orientation, arm, seed) for seed in self.study.seeds)
@@ -321,12 +343,13 @@ class Plan:
                         for seed in self.study.seeds:
                             yield self.run(self.study.ablation, item.orientation, arm, seed, budget)
         else:
-            raise UserError(f"report: no such table or figure{did_you_mean(report, self.reports)}")
+            known = [*self.config.every_table, *self.config.figures]
+            raise UserError(f"report: no such table or figure{did_you_mean(report, known)}")
 
     def _arm(self, name: str) -> Any:
-        if name not in self.config.arms:
-            raise UserError(f"arm: no such arm{did_you_mean(name, self.config.arms)}")
-        return self.config.arms[name]
+        if name not in self.config.every_arm:
+            raise UserError(f"arm: no such arm{did_you_mean(name, self.config.every_arm)}")
+        return self.config.every_arm[name]
 
     def _method(self, arm: str) -> type[Method]:
         method: type[Method] = _plugin("pcl.methods", "Method", self._arm(arm).method, f"arms.{arm}.method")
@@ -338,19 +361,35 @@ class Plan:
         return self.config.tasks[name]
 
     def _source(self, task: str, arm: str, seed: int) -> Run | None:
-        """The run whose features an arm clusters."""
-        name = self._arm(arm).source
+        """The run whose features or clusters an arm takes."""
+        name, method, here = self._arm(arm).source, self._method(arm), f"arms.{arm}.source"
+        reads = method.reads if issubclass(method, FrozenMethod) else None
         if name is None:
+            if reads == "clusters":
+                raise UserError(f"{here}: {self._arm(arm).method} corrects another arm's clusters; name that arm")
             return None
-        if not issubclass(self._method(arm), FrozenMethod):
-            raise UserError(f"arms.{arm}.source: {self._arm(arm).method} trains its own features; remove source")
-        method = self._method(name)
-        if method.supervised or not issubclass(method, DeepMethod):
-            raise UserError(
-                f"arms.{arm}.source: {name} is no arm whose features can be clustered; give one that trains a "
-                "network and asks no questions"
-            )
+        if reads is None:
+            raise UserError(f"{here}: {self._arm(arm).method} trains its own features; remove source")
+        given = self._method(name)
+        if given.supervised or (reads == "features" and not issubclass(given, DeepMethod)):
+            kind = "trains a network and asks no questions" if reads == "features" else "asks no questions"
+            raise UserError(f"{here}: {name} has no {reads} that can be taken; give an arm that {kind}")
         return self.run(task, ANY, name, seed)
+
+    def _answers(self, task: str, orientation: str, arm: str, budget: int, seed: int) -> Run | None:
+        """The run whose answers an arm takes over."""
+        name, method, here = self._arm(arm).answers, self._method(arm), f"arms.{arm}.answers"
+        takes = issubclass(method, FrozenMethod) and method.supervised
+        if not takes:
+            if name is not None:
+                raise UserError(f"{here}: {self._arm(arm).method} takes over no answers; remove answers")
+            return None
+        if name is None:
+            raise UserError(f"{here}: required by {self._arm(arm).method}; name an arm that asks questions")
+        given = self._method(name)
+        if not given.supervised or not issubclass(given, DeepMethod):
+            raise UserError(f"{here}: {name} asks no questions; name an arm that does")
+        return self.run(task, orientation, name, seed, budget)
 
     def _oracle(self, arm: str, **place: Any) -> OracleChoice:
         """Who answers; {task}, {orientation} and {seed} are filled in where a setting is a text."""
@@ -386,6 +425,7 @@ class Plan:
             data=self.data(task),
             targets={name: self.target(task, name) for name in names},
             source=self._source(task, arm, seed),
+            answers=self._answers(task, orientation, arm, budget, seed),
         )
 
     @cache  # noqa: B019 - a plan lives as long as the process
@@ -452,24 +492,25 @@ class Plans:
         task, orientation, arm, budget, key, seed = words.groups()
         return self.run(task, orientation, arm, int(budget), key, int(seed))
 
-    def pretraining(self, scope: str, orientation: str, method: str, key: str, seed: int) -> Run:
+    def pretraining(self, scope: str, orientation: str, name: str, key: str, seed: int) -> Run:
         """A run that starts from the pretraining in such a folder.
 
         Raises:
             UserError: there is none.
         """
-        wanted = RESULTS / "pretrain" / scope / orientation / method / key / f"seed{seed}"
-        arms = [name for name, arm in self.config.arms.items() if arm.method == method]
+        wanted = RESULTS / "pretrain" / scope / orientation / name / key / f"seed{seed}"
         now = []
-        for (name, plan), arm in product(self.studies.items(), arms):
+        for (study, plan), arm in product(self.studies.items(), self.config.every_arm):
             try:
+                if not plan.pretrains(arm, name):
+                    continue
                 for run in plan.possible([arm], seed):
                     if run.pretraining is not None:
                         if run.pretraining.path == wanted:
                             return run
-                        now.append(f"study {name} has {run.pretraining.path}")
+                        now.append(f"study {study} has {run.pretraining.path}")
             except UserError as error:
-                now.append(f"study {name}: {error}")
+                now.append(f"study {study}: {error}")
         raise _unknown(wanted, now)
 
 

@@ -52,7 +52,8 @@ def pretrain(run: Run) -> Path:
     method, session = _open(run)
     stages = [stage for stage in method.stages() if stage.pretraining]
     _drive(run, method, session, stages, folder, labels)
-    _write_weights(folder / "model.safetensors", session, run.method.pretrained_parts)
+    parts = run.method.pretraining.parts if run.method.pretraining else None
+    _write_weights(folder / "model.safetensors", session, parts)
     artifacts.write(folder / "answers.jsonl", log.dump(session.answers))
     artifacts.write(folder / "history.csv", _as_csv(session.history))
     artifacts.write_json(folder / "provenance.json", _provenance(run, session.device, started))
@@ -74,9 +75,10 @@ def train(run: Run) -> Path:
     started = time.monotonic()
     labels = _labels(run)
     if issubclass(run.method, FrozenMethod):
-        method = run.method(run.settings, run.clusters, run.budget)
-        probabilities = method.cluster(_features_for(run), run.seed)
-        questions, history, device = _questions(run, None), [], "cpu"
+        method, inputs = run.method(run.settings, run.clusters, run.budget), _inputs(run)
+        constraints, answers = _answers_of(run.answers, len(inputs["train"]))
+        probabilities = method.cluster(inputs, constraints, run.seed)
+        questions, history, device = _questions(run, constraints, answers), [], "cpu"
     else:
         deep, session = _open(run)
         _check_budget(run, deep, session)
@@ -87,7 +89,8 @@ def train(run: Run) -> Path:
         _check_finite(probabilities, folder)
         _write_weights(folder / "model.safetensors", session)
         artifacts.write(folder / "answers.jsonl", log.dump(session.answers))
-        questions, history, device = _questions(run, session), session.history, str(session.device)
+        questions = _questions(run, session.constraints, session.spent)
+        history, device = session.history, str(session.device)
     artifacts.write(folder / "history.csv", _as_csv(history))
     _write_assignments(folder / "assignments.npz", probabilities, run)
     artifacts.write_json(folder / "provenance.json", _provenance(run, device, started))
@@ -112,16 +115,14 @@ def features(run: Run, *, trained: bool = True) -> dict[str, NDArray[np.float32]
 
 def score(folder: Path, run: Run) -> dict[str, Any]:
     """The scores of the assignments that a run left, computed anew."""
-    with np.load(_needed(folder / "assignments.npz", run, folder / "metrics.json")) as saved:
-        clusters = {split: (saved[f"{split}_index"], saved[f"{split}_cluster"]) for split in ("train", "test")}
-    return _scores(_labels(run), clusters)
+    return _scores(_labels(run), _clusters(_needed(folder / "assignments.npz", run, folder / "metrics.json")))
 
 
 def _open(run: Run) -> tuple[DeepMethod, Session]:
     """The method and a session with a fresh network, before anything is asked or trained."""
     import torch
 
-    from pcl.engine.device import choose, configure, memory_format
+    from pcl.engine.device import MEMORY_FORMAT, choose, configure
     from pcl.engine.session import Session
 
     assert issubclass(run.method, DeepMethod)
@@ -136,7 +137,7 @@ def _open(run: Run) -> tuple[DeepMethod, Session]:
     method = run.method(run.settings, run.clusters, run.budget)
     with seeds.global_torch(run.seed, "weights"):
         network = method.build(tensors["train"].shape[1])
-    network = network.to(device).to(memory_format=memory_format(device))
+    network = network.to(device).to(memory_format=MEMORY_FORMAT)
     closure = {name: getattr(run.settings, name) for name in ("closure", "parity") if hasattr(run.settings, name)}
     constraints = Constraints(len(tensors["train"]), **closure)
     return method, Session(run.seed, run.settings, tensors, network, device, run.budget, constraints)
@@ -269,14 +270,37 @@ def _labels(run: Run) -> Labels:
     return {name: {"train": targets.train, "test": targets.test} for name, targets in found.items()}
 
 
-def _features_for(run: Run) -> dict[str, NDArray[np.float32]]:
-    """What a method on frozen features clusters: its source's features, or the pixels in [0, 1]."""
+def _inputs(run: Run) -> dict[str, NDArray[np.float32]]:
+    """What a frozen method clusters: its source's clusters or features, or without a source the pixels in [0, 1]."""
+    assert issubclass(run.method, FrozenMethod)
+    if run.source is not None and run.method.reads == "clusters":
+        one_hot = np.eye(run.clusters, dtype=np.float32)
+        clusters = _clusters(_needed(run.source.path / "assignments.npz", run, run.source.path / "metrics.json"))
+        return {split: one_hot[found] for split, (_, found) in clusters.items()}
     if run.source is not None:
         return features(run.source)
     splits = _images(run)
     pixels = {"train": splits.train.images, "test": splits.test.images}
     flat = {name: images.reshape(len(images), -1) for name, images in pixels.items()}
     return {name: np.divide(rows, 255, dtype=np.float32) for name, rows in flat.items()}
+
+
+def _answers_of(other: Run | None, images: int) -> tuple[Constraints, int]:
+    """What another run's answers say about the training images, and how many there are."""
+    constraints = Constraints(images)
+    if other is None:
+        return constraints, 0
+    answers = log.read(_needed(other.path / "answers.jsonl", other, other.path / "metrics.json"))
+    given = [answer for answer in answers if answer.same is not None]
+    for answer in given:
+        constraints.add(answer.i, answer.j, answer.same)
+    return constraints, len(given)
+
+
+def _clusters(path: Path) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
+    """Positions and clusters of the images of each split, as a run left them."""
+    with np.load(path) as saved:
+        return {split: (saved[f"{split}_index"], saved[f"{split}_cluster"]) for split in ("train", "test")}
 
 
 def _images(run: Run) -> datasets.Splits:
@@ -313,25 +337,32 @@ def _check_finite(probabilities: dict[str, NDArray[np.float32]], folder: Path) -
 
 
 def _check_budget(run: Run, method: DeepMethod, session: Session) -> None:
-    """Refuse a budget that exceeds the pairs that can be asked."""
+    """Refuse a budget that exceeds the pairs, or the steps, in which it can be asked."""
     from pcl.engine.session import chunks
 
-    groups = [np.arange(session.size)]
     stages = method.stages()
-    if stages[-1].strategy is not None:
-        groups = list(chunks(session.fixed_order(), stages[-1].batch_size))
+    asking = [stage for stage in stages if stage.strategy is not None]
+    groups, steps = [np.arange(session.size)], sum(stage.questions for stage in stages)
+    for stage in asking:
+        batches = list(chunks(session.fixed_order(), stage.batch_size))
+        steps += stage.epochs * len(batches)
+        groups = batches if stage.fixed else groups
     pairs = sum(len(group) * (len(group) - 1) // 2 for group in groups)
+    where = f"budget: {run.budget} questions for arm {run.arm}, but"
+    mend = f"lower studies.{run.study}.budgets.{run.task}"
     if run.budget > pairs:
         raise UserError(
-            f"budget: {run.budget} questions for arm {run.arm}, but its {session.size} training images make only "
-            f"{pairs} pairs that can be asked; lower studies.{run.study}.budgets.{run.task}"
+            f"{where} its {session.size} training images make only {pairs} pairs that can be asked; {mend}"
+        )
+    if run.budget > steps:
+        raise UserError(
+            f"{where} it asks no more than {steps}: one in each batch of every epoch; {mend}, or train longer"
         )
 
 
 def _metrics(run: Run, labels: Labels, questions: dict[str, Any], history: list[dict[str, Any]]) -> dict[str, Any]:
     """The content of metrics.json: equal for equal runs."""
-    with np.load(run.path / "assignments.npz") as saved:
-        clusters = {split: (saved[f"{split}_index"], saved[f"{split}_cluster"]) for split in ("train", "test")}
+    clusters = _clusters(run.path / "assignments.npz")
     manifest = datasets.load(run.data.path).manifest
     return {
         "task": run.task,
@@ -357,18 +388,18 @@ def _scores(labels: Labels, clusters: dict[str, tuple[NDArray[Any], NDArray[Any]
     }
 
 
-def _questions(run: Run, session: Session | None) -> dict[str, Any]:
+def _questions(run: Run, constraints: Constraints, asked: int) -> dict[str, Any]:
     """What was asked and what followed from it, counted apart."""
-    found = session.constraints if session is not None else Constraints(0)
+    closure = getattr(run.settings, "closure", "full") if run.method.supervised else None
     return {
         "budget": run.budget,
-        "asked": session.spent if session is not None else 0,
-        "asked_must": found.asked_must,
-        "asked_cannot": found.asked_cannot,
-        "implied_must": found.implied_must,
-        "implied_cannot": found.implied_cannot,
-        "largest_component": found.largest_component if run.method.supervised else 0,
-        "closure": getattr(run.settings, "closure", None) if run.method.supervised else None,
+        "asked": asked,
+        "asked_must": constraints.asked_must,
+        "asked_cannot": constraints.asked_cannot,
+        "implied_must": constraints.implied_must,
+        "implied_cannot": constraints.implied_cannot,
+        "largest_component": constraints.largest_component if run.method.supervised else 0,
+        "closure": closure,
     }
 
 

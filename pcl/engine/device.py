@@ -8,6 +8,9 @@ import torch
 
 from pcl.errors import UserError
 
+# Convolutions are faster with channels last: of this backbone by a fifth at 8 pixels on a CPU, and on every GPU.
+MEMORY_FORMAT = torch.channels_last
+
 
 def choose(name: str) -> torch.device:
     """The device of that name; "auto" is the first present of cuda, mps and cpu.
@@ -37,8 +40,3 @@ def autocast(device: torch.device) -> AbstractContextManager[None]:
     if device.type == "cuda" and torch.cuda.is_bf16_supported():
         return torch.autocast("cuda", torch.bfloat16)
     return nullcontext()
-
-
-def memory_format(device: torch.device) -> torch.memory_format:
-    """Channels last where convolutions are faster that way."""
-    return torch.channels_last if device.type == "cuda" else torch.contiguous_format

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from pcl import registry
@@ -20,7 +21,7 @@ from pcl import seed as seeds
 from pcl.engine import device
 from pcl.errors import UserError
 from pcl.oracles.log import Answer
-from pcl.strategies.base import PairView, Strategy
+from pcl.strategies.base import PairView, Strategy, StrategySettings
 
 if TYPE_CHECKING:
     from pcl.engine.session import Batch, Session
@@ -66,12 +67,11 @@ def train(method: DeepMethod, session: Session, stages: list[Stage], optimizer_s
     """
     for stage in stages:
         session.stage = stage
-        method_settings = getattr(method.settings, "query", None)
-        strategy = _strategy(stage.strategy, method_settings) if stage.strategy else None
+        strategy = _strategy(stage.strategy, method) if stage.strategy else None
         if not session.epoch:
-            yield from _ask_at_random(session, stage)
+            yield from _ask_first(method, session)
             method.start_stage(session)
-        optimizer = torch.optim.Adam(session.network.parameters(), stage.lr, weight_decay=stage.weight_decay)
+        optimizer = _optimizer(session.network, stage)
         if optimizer_state is not None:
             optimizer.load_state_dict(optimizer_state)
             optimizer_state = None
@@ -82,12 +82,25 @@ def train(method: DeepMethod, session: Session, stages: list[Stage], optimizer_s
             session.network.train(not stage.frozen_statistics)
             losses = yield from _epoch(method, session, strategy)
             session.epoch += 1
-            ended = session.epoch == stage.epochs or method.finished(session)
+            asks = strategy is not None and session.remaining > 0
+            ended = (method.end_epoch(session) and not asks) or session.epoch == stage.epochs
             yield Epoch(stage.name, session.epoch, losses, ended)
         session.epoch = 0
 
 
-def _strategy(name: str, settings: object) -> Strategy:
+def _optimizer(network: nn.Module, stage: Stage) -> torch.optim.Optimizer:
+    """A fresh optimiser of all that has gradients; what gets none in a step is not touched by it."""
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    common: dict[str, Any] = {"lr": stage.lr, "weight_decay": stage.weight_decay}
+    if stage.optimizer == "rmsprop":
+        return torch.optim.RMSprop(weights, **common)
+    if stage.optimizer == "sgd":
+        return torch.optim.SGD(weights, momentum=stage.momentum, nesterov=stage.nesterov, fused=True, **common)
+    return torch.optim.Adam(weights, fused=True, **common)
+
+
+def _strategy(name: str, method: DeepMethod) -> Strategy:
+    settings = getattr(method.settings, "query", StrategySettings())
     strategy: Strategy = registry.get("pcl.strategies", "Strategy", name)(settings)
     return strategy
 
@@ -111,6 +124,7 @@ def step(
 ) -> Generator[Question | Epoch, bool | None, dict[str, float]]:
     """One update of the network, after one question where there is a strategy; the loss terms."""
     stage = session.stage
+    method.prepare(batch, session)
     with device.autocast(session.device):
         outputs = method.forward(session.network, batch)
     if strategy is not None and session.remaining > 0:
@@ -128,21 +142,35 @@ def step(
             f"stage {stage.name}, epoch {session.epoch + 1}, step {number + 1}: the loss is not a number ({named}); "
             "lower lr or set clip for this arm. The last checkpoint is kept"
         )
+    if stage.schedule is not None:
+        for group in session.optimizer.param_groups:
+            group["lr"] = stage.lr * stage.schedule(batch.time)
     session.optimizer.zero_grad(set_to_none=True)
     stacked.sum().backward()
     if stage.clip is not None:
         torch.nn.utils.clip_grad_norm_(session.network.parameters(), stage.clip)
     session.optimizer.step()
+    with torch.no_grad():
+        method.after_step(outputs, batch, session)
     return values
 
 
-def _ask_at_random(session: Session, stage: Stage) -> Training:
-    """Ask the questions that come before a stage: uniform over unknown pairs, within fixed batches or anywhere."""
-    generator = seeds.numpy_generator(session.seed, stage.name, "questions")
-    groups = [np.arange(session.size)]
-    if stage.within_batches:
-        from pcl.engine.session import chunks
+def _ask_first(method: DeepMethod, session: Session) -> Training:
+    """Ask the questions that come before a stage."""
+    if session.stage.questions_by == "random":
+        yield from _ask_at_random(session)
+    else:
+        yield from _ask_in_pool(method, session)
 
+
+def _ask_at_random(session: Session) -> Training:
+    """Ask about pairs drawn uniformly from the unknown ones: within fixed batches, or anywhere in the pool."""
+    from pcl.engine.session import chunks
+
+    stage = session.stage
+    generator = seeds.numpy_generator(session.seed, stage.name, "questions")
+    groups = [session.pool(*stage.pool)]
+    if stage.within_batches:
         groups = list(chunks(session.fixed_order(), stage.batch_size))
     shares = np.array([len(g) * (len(g) - 1) for g in groups], dtype=float)
     count, failures = min(stage.questions, session.remaining), 0
@@ -160,36 +188,46 @@ def _ask_at_random(session: Session, stage: Stage) -> Training:
         count, failures = count - (same is not None), 0
 
 
+def _ask_in_pool(method: DeepMethod, session: Session) -> Training:
+    """Ask about the pairs of the stage's pool that a strategy ranks highest, less those that answers imply."""
+    stage = session.stage
+    strategy, pool = _strategy(stage.questions_by, method), session.pool(*stage.pool)
+    z, p = (session.sweep(function, index=pool) for function in (method.embed, method.probabilities))
+    wanted, asked = min(stage.questions, session.remaining), -1
+    spent = session.spent
+    while asked and session.spent - spent < wanted:
+        asked = 0
+        view = pair_view(session, pool, z[None].to(session.device), p.to(session.device), 0)
+        for a, b, terms in strategy.select(view, wanted - session.spent + spent):
+            i, j = sorted((int(pool[a]), int(pool[b])))
+            if session.constraints.relation(i, j) is None:
+                same = yield Question(i, j)
+                session.record(_answer(session, i, j, same, 0, terms))
+                asked += 1
+
+
 def _ask(session: Session, batch: Batch, outputs: dict[str, Tensor], strategy: Strategy, step: int) -> Training:
     """Ask about the batch's best unknown pair, if there is one."""
-    session.link(batch)
-    view = pair_view(session, batch, outputs["z"].detach(), step)
-    allowed = strategy.allowed(view)
-    scores = strategy.scores(view)
-    best = int(scores["score"].masked_fill(~allowed, -math.inf).argmax())
-    a, b = divmod(best, len(batch.index))
-    if not bool(allowed[a, b]):
-        return
-    terms = {name: float(values[a, b]) for name, values in scores.items()}
-    i, j = sorted((int(batch.index[a]), int(batch.index[b])))
-    same = yield Question(i, j)
-    session.record(_answer(session, i, j, same, step, terms))
+    size = len(batch.index)
+    views = outputs["z"].detach().view(-1, size, outputs["z"].shape[1])
+    view = pair_view(session, batch.index, views, outputs["p"].detach()[:size], step)
+    for a, b, terms in strategy.select(view, 1):
+        i, j = sorted((int(batch.index[a]), int(batch.index[b])))
+        same = yield Question(i, j)
+        session.record(_answer(session, i, j, same, step, terms))
 
 
-def pair_view(session: Session, batch: Batch, z: Tensor, step: int) -> PairView:
-    """What a strategy sees of a batch, from the rows z [R, M] of its views."""
-    views = F.normalize(z, dim=1).view(-1, len(batch.index), z.shape[1])
-    first, last = views[0], views[-1]
-    unknown = ~(batch.must | batch.cannot | session.unsure(batch.index))
+def pair_view(session: Session, index: np.ndarray, z: Tensor, p: Tensor, step: int) -> PairView:
+    """What a strategy sees of some images, from the rows z [V, B, M] of their views and from p [B, K]."""
+    must, cannot = session.links(index)
     return PairView(
-        similarity=(views @ views.mT).mean(0),
-        first=first @ first.T,
-        cross=first @ last.T,
-        must=batch.must,
-        cannot=batch.cannot,
-        candidates=unknown.triu(1),
+        views=F.normalize(z, dim=2),
+        p=p,
+        must=must,
+        cannot=cannot,
+        candidates=(~(must | cannot | session.unsure(index))).triu(1),
         remaining=session.remaining / session.budget,
-        generator=seeds.torch_generator(session.seed, "strategy", session.epoch, step),
+        generator=seeds.torch_generator(session.seed, "strategy", session.stage.name, session.epoch, step),
     )
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pcl.types import Float, Tensor
 
 
-class Strategy(base.Strategy):
+class Strategy(base.Scoring):
     """S_hp alone, a row of Table 5.
 
     Source: Geng et al., AAAI-25, Eq. 7; reference code hhdxwen/PCL@943dfcc, train.py.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pcl.types import Float, Tensor
 
 
-class Strategy(base.Strategy):
+class Strategy(base.Scoring):
     """S = r·S_up + (1 − r)·S_hp, r the share of the budget that is left.
 
     Source: Geng et al., AAAI-25, Eq. 8; reference code hhdxwen/PCL@943dfcc, train.py.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pcl.types import Float, Tensor
 
 
-class Strategy(base.Strategy):
+class Strategy(base.Scoring):
     """Random pairs, the baseline of Table 5 and Fig. 4.
 
     Source: Geng et al., AAAI-25, Section 4.2.

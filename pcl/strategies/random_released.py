@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pcl.types import Bool, Float, Tensor
 
 
-class Strategy(base.Strategy):
+class Strategy(base.Scoring):
     """Uniform draws from what is *not* an unknown pair i < j: the diagonal, the lower triangle, known pairs.
 
     A draw from the lower triangle can still be an unknown pair in the other order; the rest is paid for in vain.

@@ -5,19 +5,21 @@ from __future__ import annotations
 import torch
 
 from pcl.strategies.base import PairView
-from pcl.types import Bool, Float, Tensor
+from pcl.types import Float, Int64, Tensor
 
 EDGE = 1e-3
 
 
-def minmax(x: Float[Tensor, "B B"], where: Bool[Tensor, "B B"]) -> Float[Tensor, "B B"]:
-    """x scaled so that its values at `where` span [0, 1]; zeros if they are all equal.
+def minmax(x: Float[Tensor, "B B"], places: Int64[Tensor, " P"] | None = None) -> Float[Tensor, "B B"]:
+    """x scaled so that its values at some places (everywhere if None) span [0, 1]; zeros if they are all equal.
 
     Values elsewhere are scaled alike and may lie outside.
     """
-    low = x.masked_fill(~where, torch.inf).min()
-    span = x.masked_fill(~where, -torch.inf).max() - low
-    return torch.where(span > 0, (x - low) / span, torch.zeros_like(x))
+    values = x if places is None else x.take(places)
+    if not values.numel():
+        return torch.zeros_like(x)
+    low, high = torch.aminmax(values)
+    return (x - low) / (high - low) if high > low else torch.zeros_like(x)
 
 
 def uncertainty(view: PairView, epsilon: float) -> Float[Tensor, "B B"]:
@@ -27,7 +29,7 @@ def uncertainty(view: PairView, epsilon: float) -> Float[Tensor, "B B"]:
 
     Source: Geng et al., AAAI-25, Eq. 6.
     """
-    return minmax(-(view.similarity - epsilon).abs(), view.candidates)
+    return minmax(-(view.similarity - epsilon).abs(), view.places)
 
 
 def hard_negatives(view: PairView) -> Float[Tensor, "B B"]:
@@ -39,11 +41,11 @@ def hard_negatives(view: PairView) -> Float[Tensor, "B B"]:
 
     Source: Geng et al., AAAI-25, Eq. 7.
     """
-    s, where = view.similarity, view.candidates
+    s, places = view.similarity, view.places
     sign = view.must.to(s.dtype) - view.cannot.to(s.dtype)
-    p = minmax(s, where).clamp(EDGE, 1)
-    q = minmax(s @ sign.T, where).clamp(EDGE, 1)
-    return minmax(p * (p / q).log(), where)
+    p = minmax(s, places).clamp(EDGE, 1)
+    q = minmax(s @ sign.T, places).clamp(EDGE, 1)
+    return minmax(p * (p / q).log(), places)
 
 
 def released_uncertainty(view: PairView, epsilon: float) -> Float[Tensor, "B B"]:
@@ -51,8 +53,7 @@ def released_uncertainty(view: PairView, epsilon: float) -> Float[Tensor, "B B"]
 
     Source: hhdxwen/PCL@943dfcc, train.py.
     """
-    everywhere = torch.ones_like(view.candidates)
-    return torch.tanh(minmax(-(view.first - epsilon).abs(), everywhere))
+    return torch.tanh(minmax(-(view.first - epsilon).abs()))
 
 
 def released_hard_negatives(view: PairView) -> Float[Tensor, "B B"]:
@@ -72,5 +73,4 @@ def released_hard_negatives(view: PairView) -> Float[Tensor, "B B"]:
         a, b = (x.clamp(EDGE, 1 - EDGE) for x in (s, cross + sign * s))
         return a * (a / b).log() + (1 - a) * ((1 - a) / (1 - b)).log()
 
-    everywhere = torch.ones_like(view.candidates)
-    return minmax(-(divergence(view.cross) + divergence(view.cross.T)), everywhere)
+    return minmax(-(divergence(view.cross) + divergence(view.cross.T)))

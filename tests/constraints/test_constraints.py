@@ -175,6 +175,28 @@ def test_the_shortest_chain_does_not_depend_on_the_order(order):
     assert [step[:3] for step in refusal.value.chain] == [(7, 3, True), (3, 12, False)]
 
 
+@pytest.mark.parametrize("parity", [False, True])
+@given(case=truthful(clusters=2))
+def test_components_and_their_edges_equal_the_dense_witness(parity, case):
+    n, answers = case
+    must, cannot = closed(n, answers, parity)
+    first = (must | np.eye(n, dtype=bool)).argmax(axis=1)  # the first image of each image's component
+    numbers = {image: number for number, image in enumerate(sorted(set(first.tolist())))}
+    component = np.array([numbers[image] for image in first.tolist()])
+    edges = {tuple(sorted(pair)) for pair in component[np.argwhere(cannot)].tolist()}
+    constraints = Constraints.fold(n, answers, parity=parity)
+    assert constraints.component_ids().tolist() == component.tolist()
+    assert constraints.cannot_edges().tolist() == sorted(map(list, edges))
+    assert constraints.cannot_edges().shape == (len(edges), 2)
+
+
+def test_there_are_no_components_without_closure():
+    constraints = Constraints.fold(3, [(0, 1, True)], closure="none")
+    for accessor in (constraints.component_ids, constraints.cannot_edges):
+        with pytest.raises(UserError, match="closure: full"):
+            accessor()
+
+
 @given(truthful(clusters=2))
 def test_parity_equals_every_two_colouring(case):
     n, answers = case

@@ -33,7 +33,7 @@ class Method(base.DeepMethod):
     Settings = Settings
 
     def stages(self):
-        return [self.stage("train", self.settings.epochs, batches="fixed")]
+        return [self.stage("train", self.settings.epochs, fixed=True)]
 
     def build(self, channels):
         return torch.nn.ModuleDict({"linear": torch.nn.Linear(channels * 16, 4), "norm": torch.nn.BatchNorm1d(4)})

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from pcl import registry
 from pcl.strategies import terms
-from pcl.strategies.base import PairView, StrategySettings
+from pcl.strategies.base import PairView, Scoring, StrategySettings
+
+NAMES = registry.names("pcl.strategies", "Strategy")
+
+
+def made(name, form="paper"):
+    """A strategy with its other settings at their defaults."""
+    return registry.get("pcl.strategies", "Strategy", name)(StrategySettings(form=form))
+
+
+SCORING = [name for name in NAMES if isinstance(made(name), Scoring)]
 
 
 def view(seed, images=6, remaining=0.6):
@@ -20,9 +30,8 @@ def view(seed, images=6, remaining=0.6):
     relation = relation + relation.T
     must, cannot = relation == 1, relation == -1
     return PairView(
-        similarity=(z @ z.mT).mean(0),
-        first=z[0] @ z[0].T,
-        cross=z[0] @ z[1].T,
+        views=z,
+        p=torch.softmax(torch.randn(images, 3, generator=g, dtype=torch.float64), 1),
         must=must,
         cannot=cannot,
         candidates=(~(must | cannot)).triu(1),
@@ -59,6 +68,20 @@ def naive_hard(v):
     return minmax({pair: a * math.log(a / b) for pair, (a, b) in clipped.items()})
 
 
+@pytest.mark.parametrize("views", [1, 2, 3])
+def test_similarities_against_loops(views):
+    """Within every view and averaged; within the first; from the first to the last."""
+    z = torch.nn.functional.normalize(torch.randn(views, 5, 4, generator=torch.Generator().manual_seed(0)), dim=2)
+    none = torch.zeros(5, 5, dtype=torch.bool)
+    v = PairView(z, torch.full((5, 2), 0.5), none, none, none, 1.0, torch.Generator())
+    for i in range(5):
+        for j in range(5):
+            within = [float(z[n, i] @ z[n, j]) for n in range(views)]
+            assert v.similarity[i, j].item() == pytest.approx(sum(within) / views, abs=1e-6)
+            assert v.first[i, j].item() == pytest.approx(within[0], abs=1e-6)
+            assert v.cross[i, j].item() == pytest.approx(float(z[0, i] @ z[-1, j]), abs=1e-6)
+
+
 @given(st.integers(0, 2**16))
 @settings(max_examples=30, deadline=None)
 def test_eq6_eq7_eq8(seed):
@@ -66,7 +89,7 @@ def test_eq6_eq7_eq8(seed):
     if len(candidates(v)) < 2:
         return
     up, hard = naive_uncertainty(v, 0.2), naive_hard(v)
-    joint = registry.get("pcl.strategies", "Strategy", "joint")(StrategySettings()).scores(v)
+    joint = made("joint").scores(v)
     for pair in candidates(v):
         assert joint["uncertainty"][pair].item() == pytest.approx(up[pair])
         assert joint["hard"][pair].item() == pytest.approx(hard[pair])
@@ -99,33 +122,83 @@ def test_released_scores_against_loops():
             for cross in (float(v.cross[i, j]), float(v.cross[j, i])):
                 divergence[i, j] += kl(float(v.similarity[i, j]), cross + own)
     expected = torch.tanh(scaled(-(v.first - 0.2).abs())) + (1 - r) * scaled(-divergence)
-    joint = registry.get("pcl.strategies", "Strategy", "joint")(StrategySettings(form="release")).scores(v)
+    joint = made("joint", "release").scores(v)
     assert torch.allclose(joint["score"], expected)
 
 
-@pytest.mark.parametrize("name", registry.names("pcl.strategies", "Strategy"))
-@pytest.mark.parametrize("form", ["paper", "release"])
-class TestEveryStrategy:
-    def make(self, name, form):
-        return registry.get("pcl.strategies", "Strategy", name)(StrategySettings(form=form))
+def degenerate(images=4):
+    """Images that nothing tells apart, all pairs unknown."""
+    z, none = torch.nn.functional.normalize(torch.ones(2, images, 3), dim=2), torch.zeros(images, images).bool()
+    p = torch.full((images, 2), 0.5)
+    return PairView(z, p, none, none, (~none).triu(1), 1.0, torch.Generator().manual_seed(0))
 
+
+@pytest.mark.parametrize("name", SCORING)
+@pytest.mark.parametrize("form", ["paper", "release"])
+class TestEveryScore:
     def test_scores_are_finite_and_repeatable(self, name, form):
-        first, again = (self.make(name, form).scores(view(1))["score"] for _ in range(2))
+        first, again = (made(name, form).scores(view(1))["score"] for _ in range(2))
         assert first.isfinite().all()
         assert torch.equal(first, again)
 
     def test_degenerate_batches_are_finite(self, name, form):
-        same = torch.ones(4, 4)
-        none = torch.zeros(4, 4, dtype=torch.bool)
-        v = PairView(same, same, same, none, none, torch.ones(4, 4, dtype=torch.bool).triu(1), 1.0, torch.Generator())
-        assert self.make(name, form).scores(v)["score"].isfinite().all()
+        assert made(name, form).scores(degenerate())["score"].isfinite().all()
 
     def test_only_unknown_pairs_may_be_asked(self, name, form):
         """All but the released random baseline, whose slip this is."""
         v = view(2)
-        allowed = self.make(name, form).allowed(v)
+        allowed = made(name, form).allowed(v)
         expected = ~v.candidates if name == "random_released" else v.candidates
         assert torch.equal(allowed, expected)
+
+    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("count", [1, 2, 5, 1000])
+    def test_the_best_allowed_pairs_are_selected_in_order(self, name, form, seed, count):
+        strategy = made(name, form)
+        allowed = strategy.allowed(view(seed)).nonzero().tolist()
+        scores = strategy.scores(view(seed))
+        chosen = strategy.select(view(seed), count)
+        ranked = sorted((scores["score"][a, b].item() for a, b in allowed), reverse=True)
+        assert [said["score"] for _, _, said in chosen] == ranked[:count]
+        assert len({(a, b) for a, b, _ in chosen}) == len(chosen) == min(count, len(allowed))
+        for a, b, said in chosen:
+            assert [a, b] in allowed
+            assert said == {term: values[a, b].item() for term, values in scores.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("form", ["paper", "release"])
+class TestEveryStrategy:
+    @pytest.mark.parametrize("count", [1, 3, 1000])
+    def test_selects_unknown_pairs_each_once_and_no_more_than_wanted(self, name, form, count):
+        """All but the released random baseline, which selects everything else."""
+        for seed in range(10):
+            v = view(seed, images=9)
+            chosen = made(name, form).select(v, count)
+            assert 1 <= len(chosen) <= count
+            pairs = {frozenset((a, b)) if name != "random_released" else (a, b) for a, b, _ in chosen}
+            assert len(pairs) == len(chosen)
+            unknown = v.candidates | v.candidates.T if name != "random_released" else ~v.candidates
+            assert all(unknown[a, b] for a, b, _ in chosen)
+            assert all(math.isfinite(value) for _, _, said in chosen for value in said.values())
+
+    @pytest.mark.parametrize("count", [1, 4])
+    def test_is_repeatable(self, name, form, count):
+        first, again = (made(name, form).select(view(1), count) for _ in range(2))
+        assert first == again
+
+    @pytest.mark.parametrize("count", [1, 4])
+    def test_selects_among_images_that_nothing_tells_apart(self, name, form, count):
+        chosen = made(name, form).select(degenerate(), count)
+        assert 1 <= len(chosen) <= count
+
+    @pytest.mark.parametrize("count", [1, 4])
+    def test_selects_nothing_where_everything_is_known(self, name, form, count):
+        v = degenerate()
+        must = torch.ones(4, 4).bool().fill_diagonal_(False)
+        v = PairView(v.views, v.p, must, v.cannot, v.candidates & ~must, 1.0, v.generator)
+        chosen = made(name, form).select(v, count)
+        assert chosen == [] or name == "random_released"
 
     def test_says_where_it_comes_from(self, name, form):
         assert "Source:" in (registry.get("pcl.strategies", "Strategy", name).__doc__ or "")

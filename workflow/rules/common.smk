@@ -22,7 +22,7 @@ CONFIG = PLANS.config
 CURVES = [name for name, figure in CONFIG.figures.items() if figure.kind == "curve"]
 PROJECTIONS = [name for name in CONFIG.figures if name not in CURVES]
 
-PRETRAINING = "{scope}/{orientation}/{method}/{key}/seed{seed}"
+PRETRAINING = "{scope}/{orientation}/{name}/{key}/seed{seed}"
 RUN = "{task}/{orientation}/{arm}/q{budget}/{key}/seed{seed}"
 
 
@@ -63,10 +63,10 @@ def needed_to_pretrain(wildcards):
 
 
 def needed_to_train(wildcards):
-    """Data, targets, pretraining where there is one, and the run whose features are clustered."""
+    """Data, targets, pretraining where there is one, and the runs whose features or answers are taken."""
     run = run_of(wildcards)
     more = [run.pretraining.path / "spec.json"] if run.pretraining else []
-    more += [run.source.path / "metrics.json"] if run.source else []
+    more += [other.path / "metrics.json" for other in (run.source, run.answers) if other]
     return needed_to_pretrain(wildcards) + [ancient(str(path)) for path in more]
 
 

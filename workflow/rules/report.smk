@@ -11,8 +11,8 @@ localrules:
 
 
 wildcard_constraints:
-    report="|".join([*CONFIG.tables, *CURVES]),
-    table="|".join(CONFIG.tables),
+    report="|".join([*CONFIG.every_table, *CURVES]),
+    table="|".join(CONFIG.every_table),
     curve="|".join(CURVES),
     projection="|".join(PROJECTIONS),
 

@@ -22,7 +22,7 @@ rule pretrain:
         place=lambda wildcards: "{0.task} {0.orientation} {0.arm}".format(run_of(wildcards)),
         study=study_of,
     message:
-        "{wildcards.scope} {wildcards.orientation}: pretraining of {wildcards.method}, seed {wildcards.seed}"
+        "{wildcards.scope} {wildcards.orientation}: pretraining of {wildcards.name}, seed {wildcards.seed}"
     shell:
         "python -m pcl pretrain {params.place} --study {params.study}"
         " --seed {wildcards.seed} --key {wildcards.key} --threads {threads} > {log} 2>&1"
