@@ -3,5 +3,5 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submodules=["constrained", "contrastive", "pairs", "student"]
+    __name__, submodules=["constrained", "contrastive", "experts", "gaussian", "graph", "pairs", "pseudo", "student"]
 )

@@ -30,6 +30,43 @@ def nt_xent(rows: Float[Tensor, "R M"], temperature: float) -> Float[Tensor, ""]
     return F.cross_entropy(logits, torch.arange(2 * half, device=rows.device).roll(half))
 
 
+def info_nce_queue(
+    q: Float[Tensor, "B M"], k: Float[Tensor, "B M"], queue: Float[Tensor, "Q M"], temperature: float
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy of finding an image's own key among Q keys of earlier images.
+
+        L = 1/B Σ_i −log( exp(q_i·k_i/τ) / (exp(q_i·k_i/τ) + Σ_n exp(q_i·queue_n/τ)) ),  no gradient to the keys
+
+    Source: He et al., CVPR 2020 (MoCo), Eq. 1; niuchuangnn/SPICE@5eba538, moco/builder.py.
+
+    Args:
+        q: the student's embedding, unit rows.
+        k: the teacher's embedding of another view, unit rows.
+        queue: unit rows.
+        temperature: τ > 0.
+    """
+    own = (q * k.detach()).sum(1) / temperature
+    others = (q @ queue.T / temperature).logsumexp(1)
+    return (torch.logaddexp(own, others) - own).mean()
+
+
+def enqueue(
+    queue: Float[Tensor, "Q *key M"], pointer: int, rows: Float[Tensor, "B *key M"]
+) -> tuple[Float[Tensor, "Q *key M"], int]:
+    """A copy of the queue in which the rows stand from the pointer on, wrapped at its end, and the next pointer.
+
+    Of more rows than the queue holds, the last ones stay. Batches need not divide the queue.
+
+    Args:
+        queue: Q keys, one vector each or several.
+        pointer: where the oldest key stands, in [0, Q).
+        rows: as many new keys as there are; no gradient flows to them.
+    """
+    slots = (pointer + torch.arange(len(rows), device=queue.device)) % len(queue)
+    newest = slice(-len(queue), None)
+    return queue.index_copy(0, slots[newest], rows.detach()[newest]), (pointer + len(rows)) % len(queue)
+
+
 def column_contrast(p: Float[Tensor, "R K"], temperature: float) -> Float[Tensor, ""]:
     """The same contrast between the 2K columns of two views' cluster probabilities.
 

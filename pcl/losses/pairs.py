@@ -1,8 +1,12 @@
-"""Losses of answered pairs on cluster probabilities (DCC)."""
+"""Losses of answered pairs: on cluster probabilities (DCC), and on distances between embeddings (SDEC, ADC)."""
 
 from __future__ import annotations
 
-from pcl.types import Float, Tensor
+from typing import Literal
+
+import torch
+
+from pcl.types import Bool, Float, Tensor
 
 TINY = 1e-6
 
@@ -36,3 +40,55 @@ def size_loss(q: Float[Tensor, "B K"]) -> Float[Tensor, ""]:
     Source: as `must_link_loss` (its global size constraint; the released code fixes K at 10).
     """
     return (q.mean(0) - 1 / q.shape[1]).square().sum()
+
+
+def distance_loss(
+    z: Float[Tensor, "twiceP D"], same: Bool[Tensor, " P"], relative: bool = False
+) -> Float[Tensor, ""]:
+    """Must-linked images together, cannot-linked ones apart: (Σ_ML d² − Σ_CL d²)/P, d the distance in a pair.
+
+    Unbounded below, as cannot-links may push for ever, unless it is relative.
+
+    Source: Ren et al., Neurocomputing 2019 (SDEC), whose 1/n Σ_ij a_ij d²_ij over ordered pairs of n images is 2P/n
+    times this; the mean over pairs is that of spherepaircc/SpherePairCC.
+    Differs: SDEC's released code (hkrds1996/SDEC@29f291b) weighs the two kinds alike whatever their number, and feeds
+    the value in as a constant, so that its answers train nothing. `relative` is ours.
+
+    Args:
+        z: embeddings of the first images of all pairs, then of the second.
+        same: which pairs are must-links; the others are cannot-links.
+        relative: divide d² by the mean d² of any two rows: the loss is then bounded, and blind to the scale of the
+            embedding, so that its weight means the same at every scale.
+    """
+    a, b = z.chunk(2)
+    squares = (a - b).square().sum(1)
+    loss = torch.where(same, squares, -squares).mean()
+    if relative:
+        # The mean over all pairs of rows is twice the total variance.
+        spread = 2 * z.var(0).sum()
+        loss = loss / spread.clamp_min(torch.finfo(z.dtype).tiny)
+    return loss
+
+
+def margin_loss(
+    z: Float[Tensor, "twiceP D"],
+    same: Bool[Tensor, " P"],
+    margin: float = 1.0,
+    reduction: Literal["sum", "mean"] = "sum",
+) -> Float[Tensor, ""]:
+    """Must-linked images together, cannot-linked ones δ apart: Σ_ML d² + Σ_CL max(δ − d, 0)², ≥ 0.
+
+    A cannot-link between equal embeddings pushes nowhere: its gradient is 0 there.
+
+    Source: Sun et al., Knowledge-Based Systems 2022 (ADC), Eq. 2: the sum; "mean" divides by P.
+
+    Args:
+        z: embeddings of the first images of all pairs, then of the second.
+        same: which pairs are must-links; the others are cannot-links.
+        margin: δ > 0, in the units of z.
+        reduction: over the pairs.
+    """
+    a, b = z.chunk(2)
+    distances = torch.linalg.vector_norm(a - b, dim=1)
+    losses = torch.where(same, distances.square(), (margin - distances).clamp_min(0).square())
+    return losses.sum() if reduction == "sum" else losses.mean()

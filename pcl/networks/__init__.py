@@ -3,5 +3,6 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submodules=["attention", "autoencoder", "backbone", "heads"]
+    __name__,
+    submodules=["attention", "autoencoder", "backbone", "centres", "experts", "graph", "heads", "momentum", "spice"],
 )

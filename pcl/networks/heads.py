@@ -1,4 +1,4 @@
-"""What sits on the backbone: projections, cluster heads and centroids."""
+"""What sits on the backbone: projections and cluster heads."""
 
 from __future__ import annotations
 
@@ -29,35 +29,26 @@ class InstanceHead(nn.Module):
 
 
 class ClusterHead(nn.Module):
-    """Cluster probabilities: [B, D] → [B, K]."""
+    """Cluster probabilities: [B, D] → [B, K], from two layers (CC) or a linear one (GCC)."""
 
-    def __init__(self, inputs: int, clusters: int) -> None:
+    def __init__(self, inputs: int, clusters: int, *, linear: bool = False) -> None:
         super().__init__()
-        self.layers = mlp(inputs, clusters)
+        self.layers = nn.Linear(inputs, clusters) if linear else mlp(inputs, clusters)
 
     def forward(self, h: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
         """Rows that sum to one."""
         return torch.softmax(self.layers(h).float(), dim=1)
 
 
-class Centroids(nn.Module):
-    """K trainable cluster centres in an embedding of D dimensions (DEC and its family)."""
-
-    def __init__(self, clusters: int, features: int) -> None:
-        super().__init__()
-        self.centres = nn.Parameter(torch.zeros(clusters, features))
-
-    def forward(self, z: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
-        """Squared distances to the centres."""
-        return (z[:, None] - self.centres[None]).square().sum(2)
-
-
-def contrastive_network(settings: DeepSettings, channels: int, clusters: int, features: int) -> nn.ModuleDict:
+def contrastive_network(
+    settings: DeepSettings, channels: int, clusters: int, features: int, *, linear: bool = False
+) -> nn.ModuleDict:
     """Backbone, instance head and cluster head (CC; 21,876,674 parameters with ResNet34 and K = 2)."""
     b = settings.backbone
     backbone = ResNet(channels, b.depth, b.width, b.stem)
     heads = {"instance": InstanceHead(backbone.features, features)}
-    return nn.ModuleDict({"backbone": backbone, **heads, "cluster": ClusterHead(backbone.features, clusters)})
+    cluster = ClusterHead(backbone.features, clusters, linear=linear)
+    return nn.ModuleDict({"backbone": backbone, **heads, "cluster": cluster})
 
 
 def features(network: nn.ModuleDict, images: Float[Tensor, "B C S S"]) -> Float[Tensor, "B D"]:
