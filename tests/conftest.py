@@ -17,6 +17,7 @@ TINY = {
     "lr": 1e-3,
     "epochs": 2,
     "evaluate_every": 1,
+    "autoencoder": {"epochs": 1},
 }
 
 
@@ -37,7 +38,11 @@ def tiny_config():
         "training": TINY,
         "methods": {
             "pcl": {"initial_questions": 8, "warmup_epochs": 1},
-            "dcc": {"autoencoder_epochs": 1, "tolerance": 0.0},
+            "dcc": {"tolerance": 0.0},
+            "mice": {"queue": 200, "warmup": 1, "milestones": [2]},
+            "gcc": {"optimizer": "adam", "graph_from": 1, "graph_every": 1},
+            "spice": {"moco_epochs": 1, "moco_queue": 200, "relabel_every": 1, "neighbours": 5, "semi_epochs": 1},
+            "adc": {"rounds": 2, "pair_epochs": 1, "epochs": 1},
         },
     }
     return config.validate(config.Config, content, "params.yaml")

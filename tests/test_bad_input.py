@@ -125,6 +125,7 @@ class TestWords:
             (("train", *PLACE, "--study", "tin"), "study: no such study 'tin'; did you mean 'tiny'?"),
             (("train", *PLACE, "--budget", 3), "budget: 3 questions for arm pcl on digits10-2, but it asks 8 before"),
             (("pretrain", "digits10-2", "default", "cc"), "arm cc: its method has no pretraining"),
+            (("pretrain", "digits10-2", "default", "cop-kmeans"), "arm cop-kmeans: its method has no pretraining"),
             (("prepare", "digits10"), "task: no such task 'digits10'; did you mean 'digits10-"),
             (("relabel", "digits10-2", "personal"), "no orientation 'personal'; did you mean 'personalized'?"),
             (
@@ -164,6 +165,40 @@ class TestBudgets:
             "that can be asked; lower studies.tiny.budgets.digits10-2"
         )
 
+    @pytest.mark.parametrize(
+        ("name", "settings", "most"),
+        [("pcl", {"strategy": "joint"}, 8 + 2 * 22), ("dcc", {"strategy": "joint"}, 2 * 22)],
+    )
+    def test_more_questions_than_steps_to_ask_them_in(self, workspace, refused, name, settings, most):
+        """One in each of 22 batches in each of two epochs; PCL asks eight before."""
+        place, edit = ("train", "digits10-2", "personalized", name, "--budget"), arm(name, settings=settings)
+        assert refused(*place, most + 1, edit=edit) == (
+            f"budget: {most + 1} questions for arm {name}, but it asks no more than {most}: one in each batch of "
+            "every epoch; lower studies.tiny.budgets.digits10-2, or train longer"
+        )
+        assert "needed by arm" in refused(*place, most, edit=edit), "what is missing is the pretraining only"
+
+
+class TestQueues:
+    """A queue as long as the training set would tell an image apart from itself."""
+
+    @pytest.mark.parametrize(
+        ("step", "name", "setting"), [("train", "mice", "queue"), ("pretrain", "spice", "moco_queue")]
+    )
+    def test_is_not_below_the_number_of_training_images(self, workspace, refused, params, step, name, setting):
+        def edit(content):
+            content["studies"]["tiny"]["methods"][name][setting] = 1408
+
+        message = refused(step, "digits10-2", "any", name, edit=edit)
+        edit(params)
+        run = Plan(config.validate(config.Config, params, "params.yaml")).run("digits10-2", "any", name, 0)
+        folder = run.path if step == "train" else run.pretraining.path
+        assert message == (
+            f"{folder}: {setting}: 1408 earlier embeddings, but there are only 1408 training images: one would be "
+            f"told apart from itself; lower {setting} in this arm's settings"
+        )
+        assert not folder.exists()
+
 
 class TestMissingInput:
     def names(self, message, path, last=None):
@@ -196,6 +231,17 @@ class TestMissingInput:
         message = refused("train", "digits10-2", "any", "kmeans-cc")
         assert self.names(message, source.path / "model.safetensors", source.path / "metrics.json")
 
+    def test_the_run_whose_clusters_are_corrected(self, workspace, refused, plan):
+        source = plan.run("digits10-2", "any", "kmeans", 0)
+        message = refused("train", "digits10-2", "personalized", "kmeans-overwrite")
+        assert self.names(message, source.path / "assignments.npz", source.path / "metrics.json")
+
+    def test_the_run_whose_answers_are_taken_over(self, workspace, refused, plan):
+        runs.train(plan.run("digits10-2", "any", "kmeans", 0))
+        other = plan.run("digits10-2", "personalized", "dcc", 0)
+        message = refused("train", "digits10-2", "personalized", "kmeans-overwrite")
+        assert self.names(message, other.path / "answers.jsonl", other.path / "metrics.json")
+
     def test_runs_to_collect(self, workspace, refused, plan):
         message = refused("collect", "--report", "table5", "--out", "x.csv")
         assert message.startswith(f"{plan.runs('table5')[0].path / 'metrics.json'}: ")
@@ -203,21 +249,22 @@ class TestMissingInput:
         assert not Path("x.csv").exists()
 
 
-class TestDamagedInput:
-    def damaged(self, path, content=None):
-        """Replace a file, perhaps behind a link, by half of it or by other content."""
-        whole = path.read_bytes()
-        folder = path.parent
-        for parent in reversed([*path.parents][:-1]):
-            if parent.is_symlink():
-                real = parent.resolve()
-                parent.unlink()
-                shutil.copytree(real, parent)
-        (folder / path.name).write_bytes(whole[: len(whole) // 2] if content is None else content)
+def damage(path, content=None):
+    """Replace a file, perhaps behind a link, by half of it or by other content."""
+    whole = path.read_bytes()
+    folder = path.parent
+    for parent in reversed([*path.parents][:-1]):
+        if parent.is_symlink():
+            real = parent.resolve()
+            parent.unlink()
+            shutil.copytree(real, parent)
+    (folder / path.name).write_bytes(whole[: len(whole) // 2] if content is None else content)
 
+
+class TestDamagedInput:
     @pytest.mark.parametrize("name", ["train_images.npy", "test_labels.npy", "manifest.json"])
     def test_arrays(self, workspace, refused, run, name):
-        self.damaged(run.data.path / name)
+        damage(run.data.path / name)
         message = refused("pretrain", *PLACE)
         assert message.startswith(f"{run.data.path / name}: ")
         assert message.endswith("run `pcl prepare` again")
@@ -225,7 +272,7 @@ class TestDamagedInput:
     @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04nonsense"])
     def test_targets(self, workspace, refused, run, content):
         path = run.targets["personalized"].path
-        self.damaged(path, content)
+        damage(path, content)
         message = refused("pretrain", *PLACE)
         assert message.startswith(f"{path}: cannot be read (")
         assert message.endswith("delete it and run `pcl relabel` again")
@@ -234,7 +281,7 @@ class TestDamagedInput:
     def test_pretrained_weights(self, at, refused, run, content):
         at("pretrained")
         path = run.pretraining.path / "model.safetensors"
-        self.damaged(path, content)
+        damage(path, content)
         message = refused("train", *PLACE)
         assert message.startswith(f"{path}: not readable weights (")
         assert message.endswith(f"delete {path.parent} and build it again")
@@ -265,6 +312,52 @@ class TestDamagedInput:
         )
 
 
+class TestDamagedRunsOfOthers:
+    """What kmeans-overwrite takes: the clusters of one run and the answers of another."""
+
+    PLACE = ("train", "digits10-2", "personalized", "kmeans-overwrite")
+
+    @pytest.fixture
+    def clusters(self, workspace, plan):
+        """The clusters of k-means."""
+        return runs.train(plan.run("digits10-2", "any", "kmeans", 0)) / "assignments.npz"
+
+    @pytest.fixture
+    def answers(self, clusters, plan):
+        """A function that writes the answers of DCC."""
+        path = plan.run("digits10-2", "personalized", "dcc", 0).path / "answers.jsonl"
+        path.parent.mkdir(parents=True)
+
+        def write(*said):
+            path.write_text(log.dump(Answer(n, *answer, 0, 0, "cluster", {}) for n, answer in enumerate(said, 1)))
+            return path
+
+        return write
+
+    @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04nonsense"])
+    def test_clusters(self, refused, answers, clusters, content):
+        answers((4, 7, True))
+        damage(clusters, content)
+        assert refused(*self.PLACE).startswith(f"{clusters}: ")
+
+    def test_answers(self, refused, answers):
+        path = answers((4, 7, True), (8, 9, None))
+        path.write_text(path.read_text()[:-20])
+        assert f"{path.name}:2: the last line is half-written" in refused(*self.PLACE)
+
+    def test_answers_that_contradict_each_other(self, refused, answers):
+        """Possible where the arm that asked closes nothing, and its oracle errs."""
+        path = answers((4, 7, True), (7, 9, True), (9, 4, False))
+        message = refused(*self.PLACE)
+        assert message.startswith(f"{path}: answer 3: 9 and 4 are in different clusters, but 9 = 7")
+
+    def test_answers_about_one_image_twice_say_nothing(self, answers, plan):
+        """The released random baseline pays for such questions."""
+        answers((4, 4, True), (4, 7, True), (8, 9, None))
+        folder = runs.train(plan.run("digits10-2", "personalized", "kmeans-overwrite", 0))
+        assert json.loads((folder / "metrics.json").read_text())["questions"]["asked"] == 2
+
+
 class TestSettingsThatDoNotFitTheImages:
     def test_three_means_for_one_channel(self, workspace, refused):
         def edit(content):
@@ -276,10 +369,43 @@ class TestSettingsThatDoNotFitTheImages:
             "one value for each, or one for all"
         )
 
+    @pytest.mark.parametrize("name", ["dcc", "sdec", "dcgmm"])
+    def test_a_size_that_the_decoder_cannot_reach(self, workspace, refused, name):
+        message = refused("pretrain", "digits10-2", "any", name, edit=arm(name, settings={"image_size": 12}))
+        assert message.startswith(f"arms.{name}.settings (in study tiny): ")
+        assert "image_size: 12, but the decoder doubles up to it: a power of two, at least 8" in message
+
     def test_an_evaluation_that_leaves_nothing(self, workspace, refused):
         settings = {"drop_last_evaluation": True, "batch_size": 512}
         message = refused("train", *PLACE, edit=arm("pcl", settings=settings))
         assert "batches of 512 leave none of 389 images to score; lower batch_size" in message
+
+
+class TestArmsThatTakeFromOthers:
+    @pytest.mark.parametrize(
+        ("name", "changes", "message"),
+        [
+            ("cop-kmeans", {"answers": None}, "answers: required by copkmeans; name an arm that asks questions"),
+            ("cop-kmeans", {"answers": "cc"}, "answers: cc asks no questions; name an arm that does"),
+            ("cop-kmeans", {"answers": "dc"}, "answers: no arm 'dc'; did you mean 'dcc'?"),
+            ("cop-kmeans", {"source": "ccc"}, "source: no arm 'ccc'; did you mean 'cc'?"),
+            (
+                "kmeans-overwrite",
+                {"source": None},
+                "source: overwrite corrects another arm's clusters; name that arm",
+            ),
+            (
+                "kmeans-overwrite",
+                {"source": "dcc"},
+                "source: dcc has no clusters that can be taken; give an arm that asks no questions",
+            ),
+            ("pcl", {"answers": "dcc"}, "answers: pcl takes over no answers; remove answers"),
+        ],
+    )
+    def test_the_wrong_one_or_none(self, workspace, refused, name, changes, message):
+        found = refused("train", "digits10-2", "personalized", name, edit=arm(name, **changes))
+        assert found.removeprefix("params.yaml: ") == f"arms.{name}.{message}"
+        assert not Path("results/runs").exists()
 
 
 class TestCheckpoints:

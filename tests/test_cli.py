@@ -100,6 +100,27 @@ def test_runs_are_listed_by_the_paths_that_snakemake_makes(pcl):
     assert len(some) == len(plan.runs("table5"))
 
 
+def test_pruning_keeps_whatever_a_run_in_a_table_is_made_from(pcl):
+    """Pretraining, data and targets, the run whose features it takes, and the one whose answers."""
+    params = json.loads(Path("params.yaml").read_text())
+    table = params["tables"]["table3"] | {"rows": {"One": ["cop-kmeans"]}}
+    params |= {"tables": {"one": table}, "figures": {}, "cross": {}, "on_request": {}}
+    Path("params.yaml").write_text(json.dumps(params))
+    made = []
+    for run in Plan(config.load()).all_runs():
+        for one in (run, run.source, run.answers):
+            folders = [one.path, one.data.path, *([one.pretraining.path] if one.pretraining else [])]
+            for path in (*folders, *(target.path for target in one.targets.values())):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch() if path.suffix else path.mkdir(exist_ok=True)
+                made.append(path)
+    other = made[0].with_name("seed9")
+    other.mkdir()
+    assert pcl("prune").splitlines() == [str(other)]
+    pcl("prune", "--yes")
+    assert all(path.exists() for path in made) and not other.exists()
+
+
 @pytest.mark.parametrize(
     "arguments", [["train", "digits10-2", "default"], ["trian"], ["train", "a", "b", "c", "--sed", "1"]]
 )

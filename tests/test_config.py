@@ -74,7 +74,7 @@ class TestKeysAndTypes:
             ),
             (
                 lambda c: c.update(zzz=1),
-                "zzz: unknown key 'zzz'; known: arms, datasets, figures, studies, study, tables",
+                "zzz: unknown key 'zzz'; known: arms, cross, datasets, figures, on_request, studies, study, tables",
             ),
         ],
     )
@@ -92,7 +92,7 @@ class TestKeysAndTypes:
                 lambda c: c["tasks"]["digits10-2"].update(clusters=1),
                 "tasks.digits10-2.clusters: Input should be greater",
             ),
-            (lambda c: demo(c)["curve"].append("many"), "studies.demo.curve.4: Input should be a valid integer"),
+            (lambda c: demo(c).update(curve=[1, "many"]), "studies.demo.curve.1: Input should be a valid integer"),
             (
                 lambda c: demo(c).update(seeds=[0, -1]),
                 "studies.demo.seeds.1: Input should be greater than or equal to 0",
@@ -149,8 +149,12 @@ class TestNamesThatPointToNothing:
             (lambda c: c.update(study="dmo"), "study: no study 'dmo'; did you mean 'demo'?"),
             (lambda c: c["arms"]["kmeans-cc"].update(source="c"), "arms.kmeans-cc.source: no arm 'c'; "),
             (
+                lambda c: c["arms"]["cop-kmeans"].update(answers="dc"),
+                "arms.cop-kmeans.answers: no arm 'dc'; did you mean 'dcc'?",
+            ),
+            (
                 lambda c: c["tables"]["table5"]["rows"].update(More=["plc"]),
-                "tables.table5.rows: no arm 'plc'; did you mean",
+                "tables.table5: no arm 'plc'; did you mean",
             ),
             (
                 lambda c: c["figures"]["fig4"].update(arms=["pcl", "dc"]),
@@ -296,11 +300,31 @@ class TestArms:
             ),
             (
                 lambda c: c["arms"]["kmeans-cc"].update(source="dcc"),
-                "arms.kmeans-cc.source: dcc is no arm whose features can be clustered",
+                "arms.kmeans-cc.source: dcc has no features that can be taken",
             ),
             (
                 lambda c: c["arms"]["kmeans-cc"].update(source="kmeans-cc"),
-                "arms.kmeans-cc.source: kmeans-cc is no arm whose features can be clustered",
+                "arms.kmeans-cc.source: kmeans-cc has no features that can be taken",
+            ),
+            (
+                lambda c: c["arms"]["cc-overwrite"].update(source=None),
+                "arms.cc-overwrite.source: overwrite corrects another arm's clusters; name that arm",
+            ),
+            (
+                lambda c: c["arms"]["cop-kmeans"].pop("answers"),
+                "arms.cop-kmeans.answers: required by copkmeans; name an arm that asks questions",
+            ),
+            (
+                lambda c: c["arms"]["pcl"].update(answers="dcc"),
+                "arms.pcl.answers: pcl takes over no answers; remove answers",
+            ),
+            (
+                lambda c: c["arms"]["dcc"].update(settings={"autoencoder": {"epoch": 3}}),
+                "autoencoder.epoch: unknown key 'epoch'; did you mean 'epochs'?",
+            ),
+            (
+                lambda c: c["arms"]["sdec"].update(settings={"strategy": "hub"}),
+                "arms.sdec.settings.strategy: strategies: no such 'hub'; ",
             ),
             (
                 lambda c: c["arms"]["cc"].update(source="pcl"),
@@ -322,8 +346,8 @@ class TestArms:
         [
             (lambda s: s["training"].update(epoch=3), "training.epoch: unknown key 'epoch'; did you mean 'epochs'?"),
             (
-                lambda s: s["methods"]["dcc"].update(autoencoder_epoch=1),
-                "methods.dcc.autoencoder_epoch: unknown key 'auto",
+                lambda s: s["methods"]["dcc"].update(autoencoder_epochs=1),
+                "methods.dcc.autoencoder_epochs: unknown key 'autoencoder_epochs'; did you mean 'autoencoder'?",
             ),
             (lambda s: s["methods"].update(dccc={}), "methods: no such 'dccc'; did you mean 'dcc'?"),
         ],
@@ -376,7 +400,11 @@ def test_reading_and_checking_the_config_does_not_import_torch():
 @pytest.mark.parametrize(
     ("arm", "settings", "message"),
     [
-        ("dcc", {"image_size": 12}, "image_size: DCC's decoder .* a power of two"),
+        ("dcc", {"image_size": 12}, "image_size: 12, but the decoder doubles up to it: a power of two, at least 8"),
+        ("sdec", {"image_size": 4}, "image_size: 4, but the decoder doubles up to it"),
+        ("dcgmm", {"image_size": 33}, "image_size: 33, but the decoder doubles up to it"),
+        ("dcgmm", {"autoencoder": None}, "autoencoder: Input should be"),
+        ("adc-autoencoder", {"image_size": 12}, "image_size: 12, but the decoder doubles up to it"),
         ("pcl", {"heads": 5}, "heads: 5 do not divide"),
         ("pcl", {"augmentation": {"std": [0.0]}}, "augmentation.std.0: .* greater than 0"),
         ("cc", {"augmentation": {"crop_ratio": [0, 1]}}, "augmentation.crop_ratio.0: .* greater than 0"),
@@ -387,3 +415,9 @@ def test_values_that_no_network_could_use_are_refused_before_training(tiny_confi
     content["arms"][arm]["settings"] |= settings
     with pytest.raises(UserError, match=message):
         Plan(config.validate(config.Config, content, "params.yaml")).settings(arm)
+
+
+def test_without_a_decoder_any_image_size_will_do(tiny_config):
+    content = tiny_config.model_dump()
+    content["arms"]["adc"]["settings"] |= {"image_size": 12}
+    assert Plan(config.validate(config.Config, content, "params.yaml")).settings("adc").image_size == 12

@@ -2,21 +2,47 @@
 
 import json
 from copy import deepcopy
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pcl import config, orientations
+from pcl import config, orientations, registry
+from pcl import seed as seeds
 from pcl.errors import UserError
 from pcl.oracles.log import Answer, dump
 from pcl.plan import ANY, Plan, Plans
 
-ARMS = ("kmeans", "kmeans-cc", "cc", "dcc", "pcl", "pcl-no-attention", "pcl-random", "pcl-uncertainty", "pcl-hard")
-PCL = tuple(arm for arm in ARMS if arm.startswith("pcl"))
-NETWORKS = ("kmeans-cc", "cc", "dcc", *PCL)  # k-means on CC's features depends on what CC depends on
-SUPERVISED = ("dcc", *PCL)
+PCL = ("pcl", "pcl-no-attention", "pcl-random", "pcl-uncertainty", "pcl-hard")
+EMBEDDED = ("dcc", "adc", "sdec", "dcgmm")
+UNSUPERVISED = ("mice", "cc", "gcc", "spice")  # and with a network
+FROZEN = ("kmeans", "kmeans-cc", "cop-kmeans", "kmeans-overwrite", "cc-overwrite")
+ASKING = (*EMBEDDED, *PCL)
+NETWORKS = (*UNSUPERVISED, *ASKING)
+ARMS = (*FROZEN, *NETWORKS)
+TAKES = {  # features, clusters or answers of others
+    "kmeans-cc": {"cc"},
+    "cop-kmeans": {"cc", "dcc"},
+    "kmeans-overwrite": {"kmeans", "dcc"},
+    "cc-overwrite": {"cc", "dcc"},
+}
+SUPERVISED = (*ASKING, "cop-kmeans", "kmeans-overwrite", "cc-overwrite")
+
+
+NUMBERS = (int, float, bool)
+
+
+def another(value):
+    """Another number of the same kind."""
+    return not value if isinstance(value, bool) else value + 1 if isinstance(value, int) else value / 2 + 0.01
+
+
+def following(*arms):
+    """Some arms and those that take something of one of them."""
+    return {*arms, *(arm for arm, taken in TAKES.items() if taken & set(arms))}
 
 
 @pytest.fixture(scope="module")
@@ -66,23 +92,31 @@ class TestKeys:
             (training(image_size=16), NETWORKS),
             (training(backbone={"depth": 10, "width": 8, "stem": "small"}), NETWORKS),
             (training(augmentation={"flip": 0.5, "mean": [0.3], "std": [0.35]}), NETWORKS),
-            (training(features=64), ("kmeans-cc", "cc", *PCL)),
-            (training(starts=3), ("kmeans", "kmeans-cc")),
+            (training(features=64), (*UNSUPERVISED, *PCL)),
+            (training(starts=3), ("kmeans", "kmeans-cc", "cop-kmeans")),
+            (training(moves=3), ("cop-kmeans", "kmeans-overwrite", "cc-overwrite")),
             (training(kernel_power=2), ("dcc",)),
+            (training(autoencoder={"epochs": 2}), ("dcc", "sdec", "dcgmm")),
             (method("kmeans", starts=3), ("kmeans", "kmeans-cc")),
-            (method("cc", column_temperature=0.5), ("kmeans-cc", "cc")),
+            (method("copkmeans", starts=3), ("cop-kmeans",)),
+            (method("cc", column_temperature=0.5), ("cc",)),
             (method("dcc", must_weight=1.0), ("dcc",)),
+            (method("adc", margin=2.0), ("adc",)),
             (method("pcl", warmup_epochs=2), PCL),
             (method("pcl", query={"epsilon": 0.3}), PCL),
-            (method("pcl", strategy="random"), ("pcl", "pcl-no-attention")),
+            (method("pcl", strategy="random"), ("pcl-no-attention",)),  # the others name theirs
             (arm("pcl", settings={"parity": True}), ("pcl",)),
             (arm("pcl", preset="paper"), ("pcl",)),
             (arm("pcl-hard", oracle={"name": "noisy", "settings": {"flip": 0.1}}), ("pcl-hard",)),
+            (arm("dcc", oracle={"name": "noisy", "settings": {"flip": 0.1}}), ("dcc",)),
             (arm("kmeans-cc", source=None), ("kmeans-cc",)),
+            (arm("cop-kmeans", source=None), ("cop-kmeans",)),
+            (arm("cop-kmeans", answers="pcl"), ("cop-kmeans",)),
+            (arm("cc-overwrite", source="kmeans"), ("cc-overwrite",)),
         ],
     )
     def test_a_setting_moves_exactly_the_arms_that_depend_on_it(self, content, edit, concerned):
-        assert moved(content, edit) == set(concerned)
+        assert moved(content, edit) == following(*concerned)
 
     @pytest.mark.parametrize(
         "edit",
@@ -94,6 +128,7 @@ class TestKeys:
             of_study(seeds=[5]),
             of_study(tasks=["digits10-2"], budgets={"digits10-2": 30}),
             arm("pcl", label="Another label"),
+            arm("cop-kmeans", oracle={"name": "noisy", "settings": {"flip": 0.1}}),  # it asks no one itself
             method("kmeans", starts=20),
             method("pcl", features=128),
             lambda c: c["arms"].update(more={"method": "pcl", "label": "more"}),
@@ -108,23 +143,22 @@ class TestKeys:
     @given(data=st.data())
     def test_every_setting_of_every_arm_is_in_its_key(self, content, data):
         """Whatever number or switch is changed, the run moves, and with it nothing else."""
-        name = data.draw(st.sampled_from(SUPERVISED))
+        name = data.draw(st.sampled_from(NETWORKS))
         current = edited(content).settings(name)
         fields = [
             field
             for field, value in current.model_dump().items()
-            if type(value) in (int, float, bool) and field not in ("image_size", "kernel_power", "heads")
+            if type(value) in NUMBERS
+            and field not in ("image_size", "kernel_power", "heads")
+            and (field != "parity" or current.closure == "full")
         ]
         field = data.draw(st.sampled_from(fields))
         value = getattr(current, field)
-        other = not value if isinstance(value, bool) else value + 1 if isinstance(value, int) else value / 2 + 0.01
-        if field == "parity":
-            assert current.closure == "full"
 
         def edit(c):
-            c["arms"][name]["settings"][field] = other
+            c["arms"][name]["settings"][field] = another(value)
 
-        assert moved(content, edit) == {name}
+        assert moved(content, edit) == following(name)
 
     def test_the_seed_stays_outside_the_key(self, content):
         plan = edited(content)
@@ -141,7 +175,9 @@ class TestKeys:
         assert int(run.key, 16) >= 0
 
     def test_the_budget_is_in_path_and_key(self, content):
-        """DCC and the weights of PCL's query scores depend on the whole budget, not on what was spent."""
+        """DCC and the weights of PCL's query scores depend on the whole budget, not on what was spent; so does what
+        takes over their answers.
+        """
         plan = edited(content)
         for name in SUPERVISED:
             few, many = (plan.run("digits10-2", "default", name, 0, budget) for budget in (20, 30))
@@ -155,13 +191,30 @@ class TestKeys:
         before = paths(edited(content))
         monkeypatch.setattr(cc.Method, "version", cc.Method.version + 1)
         after = paths(edited(content))
-        assert {name for name in ARMS if before[name] != after[name]} == {"cc", "kmeans-cc"}
+        assert {name for name in ARMS if before[name] != after[name]} == following("cc")
+
+    @pytest.mark.parametrize(("name", "concerned"), [("dcc", ("dcc",)), ("pcl", PCL), ("spice", ("spice",))])
+    def test_a_raised_version_of_its_pretraining_moves_the_method_and_the_pretraining(
+        self, content, monkeypatch, name, concerned
+    ):
+        def pretrained(plan):
+            runs = {arm: plan.run("digits10-2", "personalized", arm, 0) for arm in NETWORKS}
+            return {arm: run.pretraining.path for arm, run in runs.items() if run.pretraining}
+
+        before, started = paths(edited(content)), pretrained(edited(content))
+        found = registry.get("pcl.methods", "Method", name)
+        shared = found.pretraining
+        monkeypatch.setattr(found, "pretraining", replace(shared, version=shared.version + 1))
+        after, now = paths(edited(content)), pretrained(edited(content))
+        assert {arm for arm in ARMS if before[arm] != after[arm]} == following(*concerned)
+        assert {arm for arm in started if started[arm] != now[arm]} == set(concerned)
 
     def test_other_data_move_everything(self, content, monkeypatch):
         from pcl.datasets import digits10
 
         def pretrained(plan):
-            return {plan.run("digits10-2", "default", name, 0).pretraining.path for name in ("pcl", "dcc")}
+            names = ("pcl", "dcc", "sdec", "dcgmm", "spice")
+            return {plan.run("digits10-2", "default", name, 0).pretraining.path for name in names}
 
         before = edited(content)
         folders = {*paths(before).values(), *pretrained(before)}
@@ -203,7 +256,7 @@ class TestOrientations:
         assert not set(after["personalized"]) & set(self.places(before, "personalized"))
         assert unsupervised != before.run("digits10-2", ANY, "cc", 0).path, "it is scored in this orientation"
 
-    @pytest.mark.parametrize("name", ["kmeans", "kmeans-cc", "cc"])
+    @pytest.mark.parametrize("name", ["kmeans", "kmeans-cc", *UNSUPERVISED])
     def test_unsupervised_runs_are_shared_by_orientations_and_budgets(self, content, name):
         plan = edited(content)
         default, personalized = (plan.run("digits10-2", o, name, 0, 5) for o in ("default", "personalized"))
@@ -278,20 +331,106 @@ class TestPretraining:
         assert one == other == self.folder(edited(content, noisy))
         assert one.parts[3] == ANY
 
-    def test_an_autoencoder_is_shared_by_both_tasks_of_a_data_set(self, content):
+    @pytest.mark.parametrize(
+        ("names", "folder"), [(("dcc", "sdec", "dcgmm", "adc-autoencoder"), "autoencoder"), (("spice",), "spice")]
+    )
+    def test_one_that_needs_images_only_is_shared_by_the_tasks_of_a_data_set_and_by_methods(
+        self, content, names, folder
+    ):
         plan = edited(content)
         places = {
-            self.folder(plan, "dcc", task, orientation, budget)
+            self.folder(plan, name, task, orientation, budget)
+            for name in names
             for task in ("digits10-2", "digits10-4")
             for orientation in ("default", "personalized")
             for budget in (20, 30)
         }
         assert len(places) == 1
-        assert places.pop().parts[:5] == ("results", "pretrain", "digits10", ANY, "dcc")
+        assert places.pop().parts[:5] == ("results", "pretrain", "digits10", ANY, folder)
+
+    def test_an_autoencoder_depends_on_what_it_trains_with_and_not_on_what_follows(self, content):
+        names = ("dcc", "sdec", "dcgmm")
+
+        def folders(edit=lambda c: None):
+            plan = edited(content, edit)
+            return {self.folder(plan, name) for name in names}
+
+        before = folders()
+        for earlier in (
+            {"embedding": 11},
+            {"image_size": 16},
+            {"backbone": {"depth": 10, "width": 8, "stem": "small"}},
+            {"augmentation": {"mean": [0.4], "std": [0.35]}},
+            {"autoencoder": {"epochs": 1, "corruption": 0.3}},
+            {"autoencoder": {"epochs": 2}},
+        ):
+            after = folders(training(**earlier))
+            assert len(after) == 1 and after != before, earlier
+        for later in (
+            {"lr": 2e-3},
+            {"batch_size": 32},
+            {"epochs": 9},
+            {"optimizer": "rmsprop"},
+            {"tolerance": 0.5},
+            {"max_pairs": 7},
+            {"weight_decay": 0.1},
+            {"clip": 1.0},
+            {"kernel_power": 2},
+            {"pair_weight": 2.0},
+            {"recon_scale": 2.0},
+        ):
+            assert folders(training(**later)) == before, later
+        one = edited(content, arm("sdec", settings={"embedding": 11}))
+        assert self.folder(one, "sdec") != self.folder(one, "dcc") == self.folder(one, "dcgmm")
+
+    @pytest.mark.parametrize("name", ["pcl", "spice", "dcc", "sdec", "dcgmm", "adc-autoencoder"])
+    def test_whatever_changes_its_stages_changes_its_folder(self, content, name):
+        """A stage is all that the loop is told; a setting that it is made from must be in the path."""
+
+        def pretraining(edit=lambda c: None):
+            run = edited(content, edit).run("digits10-2", "default", name, 0)
+            told = []
+            for stage in run.method(run.settings, run.clusters, run.budget).stages():
+                if stage.pretraining:
+                    factor = {"schedule": stage.schedule and [stage.schedule(t / 2) for t in range(8)]}
+                    unused = {} if stage.optimizer == "sgd" else {"momentum": None}
+                    told.append(asdict(stage) | factor | unused)
+            return told, run.pretraining.path
+
+        told, folder = pretraining()
+        current = edited(content).settings(name).model_dump() | {"clip": 1.0}
+        edits = {field: {field: another(value)} for field, value in current.items() if type(value) in NUMBERS}
+        for field, value in (current.get("autoencoder") or {}).items():
+            edits[f"autoencoder.{field}"] = {"autoencoder": {**current["autoencoder"], field: another(value)}}
+        found = {}
+        for field, edit in edits.items():
+            if field not in ("image_size", "heads", "kernel_power"):
+                found[field] = pretraining(lambda c, edit=edit: c["arms"][name]["settings"].update(edit))
+        changing = {field for field, (changed, _) in found.items() if changed != told}
+        assert changing, "at least how long it takes"
+        assert {field for field in changing if found[field][1] == folder} == set()
+
+    @pytest.mark.parametrize("names", [("dcc", "sdec", "dcgmm", "adc-autoencoder"), ("spice",)])
+    def test_those_that_share_one_start_alike_and_are_trained_alike(self, content, names):
+        """Whichever of them leaves it: the same initial weights of what is kept or trained, the same stages."""
+        plan = edited(content)
+        weights, stages = [], []
+        for name, task in ((name, task) for name in names for task in ("digits10-2", "digits10-4")):
+            run = plan.run(task, "default", name, 0)
+            model = run.method(run.settings, run.clusters, run.budget)
+            with seeds.global_torch(0, "weights"):
+                network = model.build(1)
+            parts = (*run.method.pretraining.parts, *({"instance"} & network.keys()))
+            weights.append({part: network[part].state_dict() for part in parts})
+            stages.append([replace(s, momentum=0, schedule=None) for s in model.stages() if s.pretraining])
+        for other in weights[1:]:
+            for part, state in weights[0].items():
+                assert all(torch.equal(value, other[part][key]) for key, value in state.items())
+        assert all(told == stages[0] for told in stages)
 
     def test_methods_that_train_in_one_go_have_none(self, content):
-        plan = edited(content, method("dcc", autoencoder=False))
-        for name in ("cc", "kmeans", "kmeans-cc", "dcc"):
+        plan = edited(content, method("dcc", autoencoder=None))
+        for name in ("cc", "mice", "gcc", "adc", "dcc", *FROZEN):
             assert plan.run("digits10-2", "default", name, 0).pretraining is None
 
 
@@ -330,11 +469,79 @@ class TestRefusals:
             edited(content, of_study(curve=[3, 30])).check()
 
 
+class TestTakingFromOthers:
+    """Arms that train nothing take features, clusters or answers of other arms."""
+
+    def test_answers_come_from_the_same_place(self, content):
+        plan = edited(content)
+        run = plan.run("digits10-4", "default", "cop-kmeans", 1, 20)
+        assert run.answers is plan.run("digits10-4", "default", "dcc", 1, 20)
+        assert run.source is plan.run("digits10-4", ANY, "cc", 1)
+        assert run.path.parts[2:6] == ("digits10-4", "default", "cop-kmeans", "q20")
+        assert run.spec["answers"] == run.answers.key and run.spec["source"] == run.source.key
+        assert run.spec["oracle"] is None, "it asks no one itself"
+
+    def test_without_a_source_it_is_pixels(self, content):
+        run = edited(content, arm("cop-kmeans", source=None)).run("digits10-2", "default", "cop-kmeans", 0)
+        assert run.source is None and run.spec["source"] is None
+        assert run.answers is not None
+
+    def test_arms_that_ask_take_nothing(self, content):
+        plan = edited(content)
+        for name in NETWORKS:
+            run = plan.run("digits10-2", "default", name, 0)
+            assert run.source is run.answers is None
+
+    @pytest.mark.parametrize(
+        ("name", "changes", "message"),
+        [
+            ("cop-kmeans", {"answers": None}, "answers: required by copkmeans; name an arm that asks questions"),
+            ("cc-overwrite", {"answers": None}, "answers: required by overwrite; name an arm that asks questions"),
+            ("cop-kmeans", {"answers": "cc"}, "answers: cc asks no questions; name an arm that does"),
+            ("cop-kmeans", {"answers": "kmeans"}, "answers: kmeans asks no questions; name an arm that does"),
+            ("cop-kmeans", {"answers": "cc-overwrite"}, "answers: cc-overwrite asks no questions; name an arm"),
+            ("cop-kmeans", {"answers": "cop-kmeans"}, "answers: cop-kmeans asks no questions; name an arm"),
+            ("kmeans", {"answers": "dcc"}, "answers: kmeans takes over no answers; remove answers"),
+            ("cc", {"answers": "dcc"}, "answers: cc takes over no answers; remove answers"),
+            ("pcl", {"answers": "dcc"}, "answers: pcl takes over no answers; remove answers"),
+            ("cc-overwrite", {"source": None}, "source: overwrite corrects another arm's clusters; name that arm"),
+            (
+                "cc-overwrite",
+                {"source": "pcl"},
+                "source: pcl has no clusters that can be taken; give an arm that asks no",
+            ),
+            ("cc-overwrite", {"source": "cc-overwrite"}, "source: cc-overwrite has no clusters that can be taken"),
+            (
+                "cop-kmeans",
+                {"source": "dcc"},
+                "source: dcc has no features .*; give an arm that trains a network and asks no",
+            ),
+            (
+                "cop-kmeans",
+                {"source": "kmeans"},
+                "source: kmeans has no features that can be taken; give an arm that trains",
+            ),
+            ("kmeans-cc", {"source": "kmeans-cc"}, "source: kmeans-cc has no features that can be taken"),
+            ("pcl", {"source": "cc"}, "source: pcl trains its own features; remove source"),
+        ],
+    )
+    def test_what_cannot_be_taken_is_refused(self, content, name, changes, message):
+        plan = edited(content, arm(name, **changes))
+        with pytest.raises(UserError, match=rf"^arms\.{name}\.{message}"):
+            plan.run("digits10-2", "default", name, 0)
+
+    def test_a_budget_that_the_arm_that_asks_cannot_have(self, content):
+        plan = edited(content, arm("cop-kmeans", answers="pcl"))
+        with pytest.raises(UserError, match="budget: 3 questions for arm pcl on digits10-2, but it asks 8 before"):
+            plan.run("digits10-2", "default", "cop-kmeans", 0, 3)
+
+
 class TestReports:
     def test_a_table_has_a_run_per_task_arm_and_seed(self, content):
         plan = edited(content)
         found = [(run.task, run.arm, run.seed) for run in plan.runs("table3")]
-        rows = ("kmeans", "kmeans-cc", "cc", "dcc", "pcl")
+        rows = [name for names in content["tables"]["table3"]["rows"].values() for name in names]
+        assert {"kmeans", "cc", "dcc", "pcl", "cop-kmeans"} <= set(rows)
         expected = [(t, a, s) for t in ("digits10-2", "digits10-4") for a in rows for s in (0, 1)]
         assert found == expected
 

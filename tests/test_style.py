@@ -124,7 +124,7 @@ class TestStatements:
 
 # The order of the data flow; the first serve everyone.
 STAGES = (
-    ("errors", "types", "seed", "config", "artifacts", "registry", "progress", "metrics"),
+    ("errors", "types", "seed", "config", "artifacts", "registry", "progress", "metrics", "schedules", "assignment"),
     ("datasets",),
     ("orientations",),
     ("constraints",),
@@ -205,6 +205,19 @@ class TestPlugins:
     @pytest.mark.parametrize("plugin", [plugin for package, _, plugin in PLUGINS if package == "methods"])
     def test_a_method_is_one_short_file(self, plugin):
         assert len((PACKAGE / "methods" / f"{plugin}.py").read_text().splitlines()) <= 200
+
+    def test_what_methods_have_in_common_is_no_plugin_and_serves_several(self):
+        plugins = {plugin for package, _, plugin in PLUGINS if package == "methods"}
+        shared = {path.stem for path in (PACKAGE / "methods").glob("*.py")} - plugins - {"__init__"}
+        assert {"base", "embedded"} <= shared
+        for name in shared:
+            users = {
+                plugin
+                for plugin in plugins
+                for node in ast.walk(TREES[PACKAGE / "methods" / f"{plugin}.py"])
+                if f"pcl.methods.{name}" in modules(node)
+            }
+            assert len(users) > 1, name
 
     def test_there_is_no_list_of_them(self):
         """The folder is the registry: no module of the package names its plug-ins."""

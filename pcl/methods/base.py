@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -15,8 +16,12 @@ from pcl.config import Strict
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from pcl.constraints import Constraints
     from pcl.engine.session import Batch, Session
 
+Kind = Literal["images", "pairs", "must", "cannot"]
+Recipe = Literal["standard", "weak", "strong"]
+Optimizer = Literal["adam", "sgd", "rmsprop"]
 Positive = Annotated[int, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Above = Annotated[float, Gt(0)]
@@ -52,7 +57,9 @@ class DeepSettings(Strict):
     augmentation: Augmentation = Augmentation()
     batch_size: Annotated[int, Ge(2)] = 128
     epochs: Positive = 500
+    optimizer: Optimizer = "adam"
     lr: Annotated[float, Gt(0)] = 1e-5
+    momentum: Probability = 0.9
     weight_decay: NonNegative = 0.0
     clip: NonNegative | None = None
     evaluate_every: Positive = 1
@@ -62,48 +69,72 @@ class DeepSettings(Strict):
 class Stage:
     """One phase of training: what is optimised, for how long, on which batches, asking which questions.
 
-    `batches`: "fixed" batches keep their members for the whole run, "shuffled" ones are drawn anew every epoch,
-    "pairs" are shuffled batches followed by batches of must-links and of cannot-links.
-    `views` random views of each image are made (0: the images as they are). `questions` random pairs are asked before
-    the first step; with a `strategy`, one more question is asked in every batch at every step while budget is left.
-    Of the pairs that answers imply, at most `max_pairs` of each kind are trained on in "pairs".
+    Batches: every epoch passes through its `streams` one after another: "images" are all training images, "pairs" the
+    known must-links and cannot-links together, "must" and "cannot" one kind of them. With `fixed` a batch of images
+    keeps its members for the whole run; otherwise they are drawn anew every epoch. Of the known pairs, at most
+    `max_pairs` of each kind are trained on. `views` names the recipe of each random view of an image (none: the
+    images as they are). `schedule` gives the factor on `lr` after so many epochs, in fractions of one.
+
+    Questions: `questions` pairs are asked before the first step, chosen by `questions_by` from part `pool[0]` of
+    `pool[1]` random parts of the images, or `within_batches` that are fixed. With a `strategy`, one more question is
+    asked in every batch of images at every step while budget is left.
+
     A `pretraining` stage is run once and shared by every arm and budget that agrees on it.
     """
 
     name: str
     epochs: int
     lr: float
-    batches: Literal["fixed", "shuffled", "pairs"]
     batch_size: int
-    views: int = 2
+    streams: tuple[Kind, ...] = ("images",)
+    fixed: bool = False
+    views: tuple[Recipe, ...] = ("standard", "standard")
+    max_pairs: int | None = None
+    optimizer: Optimizer = "adam"
+    momentum: float = 0.0
+    nesterov: bool = False
+    schedule: Callable[[float], float] | None = None
     weight_decay: float = 0.0
     clip: float | None = None
     questions: int = 0
-    within_batches: bool = True
-    max_pairs: int | None = None
+    questions_by: str = "random"
+    pool: tuple[int, int] = (0, 1)
+    within_batches: bool = False
     strategy: str | None = None
     extend_from: int | None = None
     frozen_statistics: bool = False
     pretraining: bool = False
 
 
+@dataclass(frozen=True)
+class Pretraining:
+    """What a method's pretraining stages need and leave: equal needs are met once.
+
+    `on` is what they need besides images: "task" the number of clusters, "dataset" nothing. `later_settings` are
+    those that they do not depend on; arms that differ in nothing else share them, and so do methods that give them
+    the same `name`. `version` is raised by hand when the same settings would leave other weights. Of the network,
+    `parts` are kept (None: all).
+    """
+
+    name: str
+    version: int
+    on: Literal["dataset", "task"]
+    later_settings: frozenset[str]
+    parts: tuple[str, ...] | None = None
+
+
 class Method(ABC):
     """An algorithm: final subclasses only, each named `Method` in a file of its own.
 
-    `supervised` methods ask questions; the others are trained once per task and scored in every orientation.
-    `version` is raised by hand when the same settings would give other numbers. `later_settings` are those that a
-    pretraining stage does not depend on: pretrained weights are shared between arms that differ in nothing else.
-    `pretrains_on` says what pretraining needs: "task" (the number of clusters), or only "dataset"; of the network,
-    `pretrained_parts` are kept (None: all).
+    `supervised` methods use answers; the others are trained once per task and scored in every orientation.
+    `version` is raised by hand when the same settings would give other numbers.
     """
 
     version: ClassVar[int]
     supervised: ClassVar[bool]
     Settings: ClassVar[type[Strict]]
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
-    pretrains_on: ClassVar[Literal["dataset", "task"] | None] = None
-    pretrained_parts: ClassVar[tuple[str, ...] | None] = None
-    later_settings: ClassVar[frozenset[str]] = frozenset()
+    pretraining: ClassVar[Pretraining | None] = None
 
     def __init__(self, settings: Any, clusters: int, budget: int) -> None:
         self.settings, self.clusters, self.budget = settings, clusters, budget
@@ -115,11 +146,25 @@ class Method(ABC):
 
 
 class FrozenMethod(Method):
-    """A method that clusters features it does not change: pixels, or those of another arm."""
+    """A method that trains no network: it clusters pixels, or what another arm, its source, has left.
+
+    `reads` is what it takes of its source: "features", or "clusters". A supervised one asks nothing itself; it takes
+    over the answers of another arm.
+    """
+
+    reads: ClassVar[Literal["features", "clusters"]] = "features"
 
     @abstractmethod
-    def cluster(self, features: dict[str, NDArray[np.float32]], seed: int) -> dict[str, NDArray[np.float32]]:
-        """Cluster probabilities [N, K] of every split, fitted on "train" only, from features [N, D]."""
+    def cluster(
+        self, inputs: dict[str, NDArray[np.float32]], constraints: Constraints, seed: int
+    ) -> dict[str, NDArray[np.float32]]:
+        """Cluster probabilities [N, K] of every split, fitted on "train" only.
+
+        Args:
+            inputs: per split, features [N, D] or one-hot clusters [N, K].
+            constraints: what the answers say about the training images.
+            seed: of every draw.
+        """
 
 
 class DeepMethod(Method):
@@ -137,13 +182,16 @@ class DeepMethod(Method):
 
     def stage(self, name: str, epochs: int, **others: Any) -> Stage:
         """A stage with the settings that every stage of a method shares."""
-        s = self.settings
-        shared = {"lr": s.lr, "weight_decay": s.weight_decay, "clip": s.clip, "batch_size": s.batch_size}
-        return Stage(name=name, epochs=epochs, **{**shared, **others})
+        shared = ("optimizer", "lr", "momentum", "weight_decay", "clip", "batch_size")
+        common = {field: getattr(self.settings, field) for field in shared}
+        return Stage(name=name, epochs=epochs, **{**common, **others})
 
     @abstractmethod
     def forward(self, network: nn.ModuleDict, batch: Batch) -> dict[str, Tensor]:
-        """What the losses need: at least `z` [R, M], the rows of all views, and whatever `loss` reads."""
+        """What the losses need.
+
+        Where questions are asked in batches, `z` [R, M], the rows of all views, and `p` [R, K], their probabilities.
+        """
 
     @abstractmethod
     def loss(self, outputs: dict[str, Tensor], batch: Batch, session: Session) -> dict[str, Tensor]:
@@ -158,11 +206,20 @@ class DeepMethod(Method):
         """Features [B, D] of images as they are [B, C, S, S]."""
 
     def start_stage(self, session: Session) -> None:
-        """Called before the first epoch of a stage: centres, prototypes."""
+        """Called before the first epoch of a stage: centres, prototypes, banks."""
 
     def start_epoch(self, session: Session) -> None:
-        """Called before every epoch: targets computed over the whole set. Must depend on the network only."""
+        """Called before every epoch: targets computed over the whole set.
 
-    def finished(self, session: Session) -> bool:
-        """Whether the stage may end before its last epoch; never decided by true labels."""
+        Must depend on nothing but the network and `session.state`, so that a resumed epoch begins alike.
+        """
+
+    def prepare(self, batch: Batch, session: Session) -> None:
+        """Called before every step: what a batch needs besides its own images, such as views of neighbours."""
+
+    def after_step(self, outputs: dict[str, Tensor], batch: Batch, session: Session) -> None:
+        """Called after every update, without gradient: moving averages, queues, banks."""
+
+    def end_epoch(self, session: Session) -> bool:
+        """Called after every epoch; True ends the stage early, once the budget is spent. Never decided by labels."""
         return False

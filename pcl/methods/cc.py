@@ -37,7 +37,7 @@ class Method(base.DeepMethod):
 
     def stages(self) -> list[base.Stage]:
         """One stage, end to end."""
-        return [self.stage("train", self.settings.epochs, batches="shuffled")]
+        return [self.stage("train", self.settings.epochs)]
 
     def build(self, channels: int) -> nn.ModuleDict:
         """Backbone, instance head and cluster head."""

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from pcl import seed as seeds
 from pcl.config import Strict
+from pcl.constraints import Constraints
 from pcl.methods import base
 
 
@@ -27,11 +28,13 @@ class Method(base.FrozenMethod):
     Settings = KMeansSettings
     settings: KMeansSettings
 
-    def cluster(self, features: dict[str, NDArray[np.float32]], seed: int) -> dict[str, NDArray[np.float32]]:
+    def cluster(
+        self, inputs: dict[str, NDArray[np.float32]], constraints: Constraints, seed: int
+    ) -> dict[str, NDArray[np.float32]]:
         """One-hot assignments from the best of several starts."""
         from sklearn.cluster import KMeans
 
         state = seeds.derive(seed, "kmeans") % 2**32
-        model = KMeans(self.clusters, n_init=self.settings.starts, random_state=state).fit(features["train"])
+        model = KMeans(self.clusters, n_init=self.settings.starts, random_state=state).fit(inputs["train"])
         one_hot = np.eye(self.clusters, dtype=np.float32)
-        return {split: one_hot[model.predict(rows)] for split, rows in features.items()}
+        return {split: one_hot[model.predict(rows)] for split, rows in inputs.items()}

@@ -73,9 +73,13 @@ class Method(base.DeepMethod):
     supervised = True
     Settings = PCLSettings
     settings: PCLSettings
-    pretrains_on = "task"
-    later_settings = frozenset(
-        {"epochs", "strategy", "query", "extend_proportion", "drop_last_evaluation", "evaluate_every"}
+    pretraining = base.Pretraining(
+        name="pcl",
+        version=1,
+        on="task",
+        later_settings=frozenset(
+            {"epochs", "strategy", "query", "extend_proportion", "drop_last_evaluation", "evaluate_every"}
+        ),
     )
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {},
@@ -105,9 +109,14 @@ class Method(base.DeepMethod):
         s = self.settings
         extend = s.epochs - round(s.extend_proportion * s.epochs)
         warmup = self.stage(
-            "pretrain", s.warmup_epochs, batches="fixed", questions=s.initial_questions, pretraining=True
+            "pretrain",
+            s.warmup_epochs,
+            fixed=True,
+            questions=s.initial_questions,
+            within_batches=True,
+            pretraining=True,
         )
-        active = self.stage("train", s.epochs, batches="fixed", strategy=s.strategy, extend_from=extend)
+        active = self.stage("train", s.epochs, fixed=True, strategy=s.strategy, extend_from=extend)
         return [warmup, active]
 
     def build(self, channels: int) -> nn.ModuleDict:

@@ -17,8 +17,8 @@ class Decoder(nn.Module):
     """Images from an embedding: [B, D] → [B, C, S, S], S a power of two of at least 8.
 
     A linear layer to a 4×4 map, then nearest-neighbour doubling and 3×3 convolutions up to the image's size, the
-    width halved at each doubling: as wide as a backbone is at that size. The released DEC family uses dense layers (Xie
-    et al., ICML 2016; Zhang et al., ECML-PKDD 2019); they have no counterpart for a ResNet.
+    width halved at each doubling: as wide as a backbone is at that size. The released DEC family uses dense layers
+    (Xie et al., ICML 2016; Zhang et al., ECML-PKDD 2019); they have no counterpart for a ResNet.
     """
 
     def __init__(self, features: int, width: int, channels: int, size: int) -> None:

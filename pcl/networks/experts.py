@@ -112,6 +112,7 @@ def judge(network: nn.ModuleDict, student: Tensor, teacher: Tensor, gate: Tensor
     with torch.no_grad():
         v = network.get_submodule("teacher.experts")(network.get_submodule("teacher.backbone")(teacher))
     g = network["gate"](network["backbone"](gate))
-    log_pi = experts.log_gate(g, memory.omega)
-    log_phi = experts.log_expert(f, v, memory.mu, memory.queue)
+    with torch.autocast(f.device.type, enabled=False):  # as in a loss: thousands of keys are summed up
+        log_pi = experts.log_gate(g, memory.omega)
+        log_phi = experts.log_expert(f, v, memory.mu, memory.queue)
     return {"v": v, "log_pi": log_pi, "log_phi": log_phi, "p": experts.posterior(log_pi, log_phi)}

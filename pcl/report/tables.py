@@ -149,9 +149,10 @@ def build(plan: Plan, name: str, summary: pd.DataFrame) -> Table:
     Raises:
         UserError: there is no such table.
     """
-    if name not in plan.config.tables:
-        raise UserError(f"table: no such table{config.did_you_mean(name, plan.config.tables)}")
-    item = plan.config.tables[name]
+    known = plan.config.every_table
+    if name not in known:
+        raise UserError(f"table: no such table{config.did_you_mean(name, known)}")
+    item = known[name]
     tasks = plan.tasks(item)
     frame = stats.of_runs(summary, plan.runs(name))
     frame = frame[(frame["orientation"] == item.orientation) & (frame["split"] == item.split)]
@@ -164,7 +165,8 @@ def build(plan: Plan, name: str, summary: pd.DataFrame) -> Table:
         for arm in item.rows.get(group, []):
             own = frame[frame["arm"] == arm]
             cells = _cells(own, arm, leads, printed.get(answering.get(arm, ""), {}))
-            rows.append(Row(group, plan.config.arms[arm].label, arm, cells, *_questions(own)))
+            label = item.labels.get(arm, plan.config.every_arm[arm].label)
+            rows.append(Row(group, label, arm, cells, *_questions(own)))
         for row in paper.rows.get(group, {}):
             if paper.arms.get(row) not in item.arms:
                 cells = {place: Cell(published=printed[row].get(place)) for place in places}

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from pcl.networks.attention import CrossInstanceAttention
-from pcl.networks.autoencoder import Decoder
 from pcl.networks.backbone import ResNet
 
 
@@ -47,14 +46,3 @@ def test_attention_sees_a_set():
     with torch.no_grad():
         assert torch.allclose(block(h)[order], block(h[order]), atol=1e-6)
         assert not torch.allclose(block(h)[:4], block(h[:4]), atol=1e-3)
-
-
-@pytest.mark.parametrize("size", [8, 16, 32, 128])
-def test_decoder_reaches_the_image_size(size):
-    assert Decoder(10, 64, 3, size)(torch.randn(2, 10)).shape == (2, 3, size, size)
-
-
-@pytest.mark.parametrize("size", [4, 12, 33])
-def test_decoder_refuses_other_sizes(size):
-    with pytest.raises(ValueError, match="power of two"):
-        Decoder(10, 64, 3, size)

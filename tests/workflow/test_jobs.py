@@ -14,10 +14,11 @@ def train(orientation, arm, questions=20, seeds=SEEDS):
     return {f"digits10-2 {orientation}: {arm}, {questions} questions, seed {seed}" for seed in seeds}
 
 
-def pretrain(place, method, seeds=SEEDS):
-    return {f"{place}: pretraining of {method}, seed {seed}" for seed in seeds}
+def pretrain(place, name, seeds=SEEDS):
+    return {f"{place}: pretraining of {name}, seed {seed}" for seed in seeds}
 
 
+TABLE3 = {"results/summary/table3.csv", "reports/table3"}
 TABLE5 = {"results/summary/table5.csv", "reports/table5"}
 
 
@@ -26,9 +27,9 @@ def test_dvc_alone_builds_everything(first_build, built):
         train("any", "kmeans", 0),
         train("any", "kmeans-cc", 0),
         train("any", "cc", 0),
-        *(train("personalized", arm) for arm in ("dcc", "pcl", "pcl-random")),
+        *(train("personalized", arm) for arm in ("dcc", "sdec", "cop-kmeans", "pcl", "pcl-random")),
         train("default", "pcl", seeds=[0]),
-        pretrain("digits10 any", "dcc"),
+        pretrain("digits10 any", "autoencoder"),
         pretrain("digits10-2 default", "pcl", [0]),
         pretrain("digits10-2 personalized", "pcl"),
     )
@@ -58,14 +59,21 @@ def test_snakemake_first_leaves_dvc_nothing_but_its_book(copy):
 
 def test_an_edit_runs_that_arm_only_and_a_revert_nothing(copy):
     before = copy.table("table5")
-    copy.edit("settings: {strategy: random}", "settings: {strategy: random, epochs: 1}")
+    copy.edit("settings: {strategy: random}", "settings: {strategy: random, epochs: 3}")
     edited = copy.snakemake("reports/table5.csv")
     assert edited.jobs == train("personalized", "pcl-random") | TABLE5
     assert copy.table("table5") != before
-    copy.edit("strategy: random, epochs: 1", "strategy: random")
+    copy.edit("strategy: random, epochs: 3", "strategy: random")
     reverted = copy.snakemake("reports/table5.csv")
     assert reverted.jobs == TABLE5
     assert copy.table("table5") == before
+
+
+def test_an_edit_runs_those_that_take_over_its_answers_too(copy):
+    """And neither the autoencoder that it starts from nor the other arm that shares it."""
+    copy.edit("dcc: {method: dcc, label: DCC}", "dcc: {method: dcc, label: DCC, settings: {must_weight: 1.0}}")
+    done = copy.snakemake("reports/table3.csv")
+    assert done.jobs == train("personalized", "dcc") | train("personalized", "cop-kmeans") | TABLE3
 
 
 def test_a_revert_that_keeps_the_old_date_is_seen(copy):
@@ -110,7 +118,7 @@ def test_a_clone_trains_nothing_after_a_pull(built, clone):
 
 
 def test_a_pull_after_an_edit_brings_no_old_number(built, clone):
-    clone.edit("settings: {strategy: random}", "settings: {strategy: random, epochs: 1}")
+    clone.edit("settings: {strategy: random}", "settings: {strategy: random, epochs: 3}")
     clone.snakemake("-n")
     clone.dvc("pull")
     done = clone.snakemake("reports/table5.csv")

@@ -1,0 +1,74 @@
+"""Any strategy drives any method that asks: one contract for every pair of them."""
+
+import json
+
+import pytest
+
+from pcl import registry, runs
+from pcl.methods.base import DeepMethod
+from pcl.oracles import log
+from pcl.plan import Plan
+
+METHODS = {name: registry.get("pcl.methods", "Method", name) for name in registry.names("pcl.methods", "Method")}
+ASKING = [name for name, cls in METHODS.items() if cls.supervised and issubclass(cls, DeepMethod)]
+# The released slip spends questions on pairs that are known.
+STRATEGIES = sorted(set(registry.names("pcl.strategies", "Strategy")) - {"random_released"})
+BUDGET = 11
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory, prepared):
+    """A working folder for the whole file, so that what can be pretrained once is."""
+    folder = tmp_path_factory.mktemp("cross")
+    (folder / "results").mkdir()
+    for name in ("data", "tasks"):
+        (folder / "results" / name).symlink_to(prepared / "results" / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def crossed(tiny_config):
+    """The tiny study, each method under each strategy an arm, for one epoch."""
+    content = tiny_config.model_dump()
+    names = {
+        f"{m}-under-{s}": {"method": m, "label": s, "settings": {"strategy": s}} for m in ASKING for s in STRATEGIES
+    }
+    content["arms"] |= names
+    study = content["studies"]["tiny"]
+    study["training"] |= {"epochs": 1, "evaluate_every": 9}
+    study["methods"]["pcl"]["initial_questions"] = 4
+    return Plan(type(tiny_config).model_validate(content))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("method", ASKING)
+def test_every_strategy_drives_every_method(shared, crossed, monkeypatch, method, strategy):
+    """It trains, spends exactly its budget, and asks about no pair twice."""
+    monkeypatch.chdir(shared)
+    run = crossed.run("digits10-4", "personalized", f"{method}-under-{strategy}", 0, BUDGET)
+    if run.pretraining is not None:
+        runs.pretrain(run)
+    folder = runs.train(run)
+    answers = log.read(folder / "answers.jsonl")
+    pairs = [(a.i, a.j) for a in answers]
+    assert len(answers) == len(set(pairs)) == BUDGET
+    assert all(0 <= i < j < 1408 for i, j in pairs)
+    content = json.loads((folder / "metrics.json").read_text())
+    assert content["questions"]["asked"] == BUDGET
+    assert all(0.25 <= split["acc"] <= 1 for split in content["scores"]["personalized"].values())
+    ranked = [a for a in answers if a.terms]
+    asks_all_at_random = strategy == "random" and method in ("adc", "dcc", "dcgmm", "sdec")
+    assert bool(ranked) != asks_all_at_random, "a strategy says what ranked its pairs"
+
+
+@pytest.mark.parametrize("method", ["dcc", "dcgmm"])
+def test_questions_are_asked_in_batches_of_images_only(start, train, watch, method):
+    """Not in those of linked pairs, where one image can stand twice and most is known already."""
+    more = {"autoencoder": {"epochs": 1}, "tolerance": 0.0, "epochs": 4, "strategy": "uncertainty"}
+    trained, session = start(method, n=24, budget=10, **more)
+    kinds = watch(trained, "prepare", lambda batch, _: batch.kind)
+    asked_in = []
+    seen = train(trained, session, asked=lambda *_: asked_in.append(kinds[-1]))
+    assert set(asked_in) == {"images"} and len(asked_in) == session.spent == 10
+    assert all(i < j for i, j in seen.questions)
+    assert {"images"} < set(kinds), "there were others"

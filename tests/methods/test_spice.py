@@ -1,0 +1,319 @@
+"""SPICE's three stages: what each trains and leaves alone, and how labels, head and reliable images are chosen."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from pcl import losses, runs
+from pcl.errors import UserError
+from pcl.methods.spice import Method
+
+SETTINGS = {
+    "features": 6,
+    "moco_epochs": 2,
+    "moco_queue": 11,
+    "moco_momentum": 0.7,
+    "moco_optimizer": "adam",
+    "moco_lr": 1e-2,
+    "epochs": 5,
+    "heads": 3,
+    "relabel_every": 2,
+    "neighbours": 4,
+    "agreement": 0.5,
+    "confidence": 0.0,
+    "semi_epochs": 1,
+    "semi_batch": 2,
+    "semi_momentum": 0.7,
+}
+three = pytest.mark.parametrize("clusters", [2, 3, 4])
+
+
+@pytest.fixture
+def spice(start):
+    """SPICE on 24 images: 8 a batch in the first two stages, 14 in the last."""
+    return lambda n=24, **settings: start("spice", n, **(SETTINGS | settings))
+
+
+def during(method, stage, session, take):
+    """`take`, in one of the stages only."""
+    return lambda *arguments: take(*arguments) if session.stage.name == stage else None
+
+
+def kept(taken):
+    """What was taken, without the calls of other stages."""
+    return [item for item in taken if item is not None]
+
+
+class TestStages:
+    @three
+    def test_come_in_order(self, spice, train, clusters):
+        method, session = spice(clusters=clusters)
+        epochs = train(method, session).epochs
+        assert [(e.stage, e.number) for e in epochs] == [
+            *(("moco", 1), ("moco", 2)),
+            *(("self", number) for number in range(1, 6)),
+            ("semi", 1),
+        ]
+        terms = {e.stage: set(e.losses) for e in epochs}
+        assert terms == {"moco": {"contrast"}, "self": {"heads"}, "semi": {"reliable", "consistency"}}
+        p = session.sweep(method.probabilities)
+        assert p.shape == (24, clusters) and torch.allclose(p.sum(1), torch.ones(24))
+
+    def test_train_as_released(self):
+        """SGD under half a cosine; Adam at one rate for the heads; Nesterov's SGD under 7/16 of a cosine."""
+        moco, heads, semi = Method(Method.Settings(), 2, 0).stages()
+        assert (moco.optimizer, moco.lr, moco.weight_decay, moco.batch_size) == ("sgd", 0.015, 1e-4, 128)
+        assert [moco.schedule(t) for t in (0, 250, 500.7)] == pytest.approx([1, (1 + math.sqrt(0.5)) / 2, 0.5])
+        assert (heads.optimizer, heads.lr, heads.weight_decay, heads.schedule) == ("adam", 0.005, 0, None)
+        assert (semi.optimizer, semi.nesterov, semi.lr, semi.weight_decay) == ("sgd", True, 0.03, 5e-4)
+        assert (semi.batch_size, semi.views) == (7 * 64, ("weak", "strong"))
+        assert semi.schedule(40) == pytest.approx(math.cos(7 * math.pi / 16))
+
+
+class TestContrast:
+    def test_queue_and_slow_encoder_follow(self, spice, train, watch, weights):
+        """The queue holds the last keys, which no batch size divides; the slow encoder is a moving average."""
+        method, session = spice()
+        network = session.network
+        naive = weights(network["teacher"])
+        parts = ("backbone", "instance")
+        steps = watch(method, "after_step", lambda out, *_: (out["k"], {p: weights(network[p]) for p in parts}))
+        train(method, session, "moco")
+        assert len(steps) == 6
+        keys = torch.cat([k for k, _ in steps])
+        assert torch.equal(session.state["queue"].roll(-int(session.state["pointer"]), 0), keys[-11:])
+        assert torch.allclose(keys.norm(dim=1), torch.ones(48))
+        for _, student in steps:
+            for part, values in student.items():
+                for name, w in values.items():
+                    naive[f"{part}.{name}"] = 0.7 * naive[f"{part}.{name}"] + 0.3 * w
+        assert all(torch.allclose(w, naive[name], atol=1e-6) for name, w in weights(network["teacher"]).items())
+
+    def test_keys_come_from_the_second_view_and_get_no_gradient(self, spice, train, watch):
+        method, session = spice()
+        before = watch(method, "forward", lambda network, batch: (network, batch.views))
+        outputs = watch(method, "loss", lambda outputs, *_: (outputs["q"], outputs["k"]))
+        flows = []
+        watch(method, "loss", lambda outputs, *_: flows.append((outputs["q"], outputs["k"])))
+        train(method, session, "moco")
+        assert all(q.requires_grad and not k.requires_grad for q, k in flows)
+        for (network, (first, second)), (q, k) in zip(before, outputs, strict=True):
+            with torch.no_grad():
+                network.train()
+                assert torch.allclose(q, network["instance"](network["backbone"](first)), atol=1e-5)
+                slow = network["teacher"]
+                assert torch.allclose(k, slow["instance"](slow["backbone"](second)), atol=1e-5)
+
+    def test_queue_must_be_smaller_than_the_set(self, spice, train):
+        method, session = spice(moco_queue=24)
+        with pytest.raises(UserError, match=r"moco_queue: 24 .* only 24 training images"):
+            train(method, session)
+
+
+class TestHeads:
+    def test_train_alone(self, spice, train, weights, same):
+        """Neither weights nor batch statistics of the backbone change; the release lets its statistics drift."""
+        method, session = spice()
+        network = session.network
+        train(method, session, "moco")
+        before = {name: weights(part, buffers=True) for name, part in network.items()}
+        train(method, session, "self")
+        changed = {name for name, part in network.items() if not same(weights(part, buffers=True), before[name])}
+        assert changed == {"heads", "cluster"}
+        assert session.state["features"].equal(session.sweep(method.embed))
+
+    @pytest.mark.parametrize(("every", "expected"), [(1, [0, 1, 2, 3, 4]), (2, [0, 2, 4]), (3, [0, 3]), (9, [0])])
+    def test_label_anew_every_so_many_epochs(self, spice, train, watch, every, expected):
+        method, session = spice(relabel_every=every, semi_epochs=0, moco_epochs=1)
+        labels = []
+        watch(method, "start_epoch", lambda *_: labels.append(session.state.get("labels")), after=True)
+        train(method, session)
+        assert labels[0] is None
+        labels = labels[1:]
+        assert [t for t in range(5) if t == 0 or labels[t] is not labels[t - 1]] == expected
+
+    @three
+    def test_are_labelled_by_their_own_prototypes(self, spice, train, clusters):
+        """Naively, head by head: the surest half of N/K images make a prototype; the N/K nearest get the label."""
+        method, session = spice(clusters=clusters, epochs=1)
+        session.stage = next(stage for stage in method.stages() if stage.name == "self")
+        method.start_stage(session)
+        method.start_epoch(session)
+        h = session.sweep(method.embed)
+        unit, share = F.normalize(h), 24 // clusters
+        with torch.no_grad():
+            p = session.network["heads"](h)
+        assert session.state["labels"].shape == (3, 24, clusters)
+        for head in range(3):
+            for k in range(clusters):
+                surest = sorted(range(24), key=lambda i: -float(p[head, i, k]))[: share // 2]
+                prototype = sum(unit[i] for i in surest) / len(surest)
+                similarity = unit @ prototype
+                labelled = session.state["labels"][head, :, k]
+                assert labelled.sum() == share
+                assert similarity[labelled].min() >= similarity[~labelled].max() - 1e-6
+
+    def test_learn_from_strong_views_by_the_mean_of_their_losses(self, spice, train, watch):
+        """Every image once for each label it has, with probabilities in the place of logits."""
+        method, session = spice(semi_epochs=0, epochs=1)
+        in_self = during(method, "self", session, lambda out, batch, s: (out["p"], s.state["labels"][:, batch.rows]))
+        seen = watch(method, "loss", in_self)
+        values = watch(method, "loss", lambda terms, *_: terms.get("heads"), after=True)
+        train(method, session)
+        for (p, labels), value in zip(kept(seen), kept(values), strict=True):
+            means = []
+            for head in range(3):
+                each = [
+                    math.log(sum(math.exp(q) for q in p[head, i].tolist())) - float(p[head, i, k])
+                    for i, k in labels[head].nonzero().tolist()
+                ]
+                means.append(sum(each) / len(each))
+            assert value.item() == pytest.approx(sum(means) / 3, rel=1e-5)
+
+
+class TestSelection:
+    @pytest.mark.parametrize("seed", range(3))
+    def test_is_by_the_loss_against_a_head_s_own_labels(self, spice, train, seed):
+        """Of all images as they are, labelled afresh. No label of the data is anywhere near: the session has none."""
+        method, session = spice(seed=seed, semi_epochs=0, lr=0.1)
+        seen = []
+
+        def judged(event):
+            if event.stage == "self":
+                h = session.sweep(method.embed)
+                with torch.no_grad():
+                    p = session.network["heads"](h)
+                labels = losses.pseudo.prototype_labels(p, F.normalize(h))
+                seen.extend(zip(losses.pseudo.double_softmax(p, labels).tolist(), p, strict=True))
+
+        train(method, session, ended=judged)
+        assert len(seen) == 5 * 3
+        _, p = min(seen, key=lambda pair: pair[0])
+        assert torch.allclose(session.sweep(method.probabilities), p, atol=1e-5)
+
+    def test_without_the_last_stage_the_head_answers(self, spice, train):
+        method, session = spice(semi_epochs=0)
+        train(method, session)
+        network = session.network.eval()
+        images = session.plain(np.arange(24))
+        with torch.no_grad():
+            expected = network["cluster"](network["backbone"](images))
+        assert torch.allclose(session.sweep(method.probabilities), expected, atol=1e-6)
+        assert not network["average"].ready
+
+
+class TestReliable:
+    @three
+    def test_images_are_equally_many_of_each_cluster(self, spice, train, clusters):
+        method, session = spice(n=60, clusters=clusters, batch_size=20)
+        train(method, session)
+        kept_images, labels = session.state["reliable"], session.state["clusters"]
+        h = session.sweep(lambda network, images: network["backbone"](images))
+        with torch.no_grad():
+            found = session.network["cluster"](h).argmax(1)
+        assert len(set(kept_images.tolist())) == len(kept_images) == len(labels) > 0
+        assert labels.equal(found[kept_images])
+        counts = labels.bincount(minlength=clusters)
+        assert len(set(counts[counts > 0].tolist())) == 1
+        assert (counts > 0).equal(found.bincount(minlength=clusters) > 0)
+
+
+class TestClassifier:
+    @pytest.mark.parametrize("start_from", ["random", "self"])
+    def test_starts_from_itself_or_from_the_contrast(self, spice, train, watch, weights, same, start_from):
+        method, session = spice(semi_start=start_from)
+        network = session.network
+        initial = weights(network["classifier"]["backbone"])
+        in_semi = during(
+            method,
+            "semi",
+            session,
+            lambda *_: (weights(network["classifier"], buffers=True), weights(network["average"], buffers=True)),
+        )
+        started = watch(method, "start_epoch", in_semi)
+        train(method, session)
+        ((classifier, average),) = kept(started)
+        assert same(classifier, average)
+        backbone = {name.removeprefix("backbone."): w for name, w in classifier.items() if "backbone" in name}
+        taken = weights(network["backbone"], buffers=True)
+        assert same(backbone, taken) == (start_from == "self")
+        assert all(torch.equal(backbone[name], w) for name, w in initial.items()) == (start_from == "random")
+
+    def test_its_average_is_the_naive_one_and_takes_over_statistics(self, spice, train, watch, weights):
+        method, session = spice(semi_epochs=3)
+        network = session.network
+        in_semi = during(method, "semi", session, lambda *_: weights(network["classifier"], buffers=True))
+        started, steps = watch(method, "start_epoch", in_semi), watch(method, "after_step", in_semi)
+        train(method, session)
+        naive, steps = kept(started)[0], kept(steps)
+        assert len(steps) == 6, "of 14 and 10 images"
+        trained = set(weights(network["classifier"]))
+        for step in steps:
+            for name, value in step.items():
+                naive[name] = 0.7 * naive[name] + 0.3 * value if name in trained else value
+        for name, value in weights(network["average"], buffers=True).items():
+            assert torch.allclose(value.float(), naive[name].float(), atol=1e-6), name
+        images = session.plain(np.arange(24))
+        with torch.no_grad():
+            expected = network.eval()["average"](images).softmax(1)
+        assert torch.allclose(session.sweep(method.probabilities), expected, atol=1e-6)
+
+    def test_learns_from_reliable_labels_and_from_its_own_sure_ones(self, spice, train, watch):
+        """The weak view chooses, the strong one learns; beside all images stand weak views of reliable ones."""
+        method, session = spice(semi_epochs=2, threshold=0.5, clusters=3)
+        in_semi = during(
+            method, "semi", session, lambda out, batch, _: (out, batch.more["clusters"], len(batch.index))
+        )
+        seen = watch(method, "loss", in_semi)
+        terms = watch(method, "loss", lambda terms, *_: terms if "reliable" in terms else None, after=True)
+        train(method, session)
+        shares = []
+        for (out, clusters, size), found in zip(kept(seen), kept(terms), strict=True):
+            assert (len(out["weak"]), len(out["strong"]), len(out["labelled"])) == (size, size, 2)
+            reliable = [-math.log(float(row.softmax(0)[k])) for row, k in zip(out["labelled"], clusters, strict=True)]
+            assert found["reliable"].item() == pytest.approx(sum(reliable) / 2, rel=1e-4)
+            total = 0.0
+            for weak, strong in zip(out["weak"].softmax(1), out["strong"].softmax(1), strict=True):
+                shares.append(float(weak.max()) >= 0.5)
+                if shares[-1]:
+                    total -= math.log(float(strong[weak.argmax()]))
+            assert found["consistency"].item() == pytest.approx(total / size, rel=1e-4, abs=1e-6)
+        assert any(shares)
+
+    def test_labelled_views_are_of_the_images_whose_labels_they_carry(self, spice, train, watch, still):
+        """Without shifts and flips the weak view is the image."""
+        method, session = spice(augmentation=still, semi_epochs=2)
+        in_semi = during(method, "semi", session, lambda _, batch: (batch.views[2], batch.more["clusters"]))
+        seen = watch(method, "forward", in_semi)
+        weak_views = []
+        view = session.view
+
+        def unshifted(index, recipe, generator):
+            weak_views.append(recipe)
+            return session.plain(index) if recipe == "weak" else view(index, recipe, generator)
+
+        session.view = unshifted
+        train(method, session)
+        pictures, where = session.plain(np.arange(24)), session.state["reliable"].tolist()
+        for views, clusters in kept(seen):
+            who = torch.cdist(views.flatten(1), pictures.flatten(1)).argmin(1).tolist()
+            assert set(who) <= set(where)
+            assert [session.state["clusters"][where.index(image)] for image in who] == clusters.tolist()
+        assert "weak" in weak_views
+
+
+class TestPretraining:
+    def test_is_shared_by_the_tasks_of_a_data_set(self, workspace, plan):
+        """The contrast needs no number of clusters, and leaves the same backbone whichever task asks first."""
+        two, four = (plan.run(task, "any", "spice", 0) for task in ("digits10-2", "digits10-4"))
+        assert two.pretraining.path == four.pretraining.path and two.path != four.path
+        found = []
+        for run in (two, four):
+            folder = runs.pretrain(run)
+            found.append((folder / "model.safetensors").read_bytes())
+            (folder / "spec.json").unlink()
+        assert found[0] == found[1]
+        assert {name.split(".")[0] for name in runs._weights(folder / "model.safetensors")} == {"backbone"}
