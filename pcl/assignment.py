@@ -12,8 +12,6 @@ from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -49,6 +47,9 @@ def assign(costs: Floats, edges: Ints, rng: np.random.Generator, moves: int = 50
 
 def _components(edges: Ints, count: int) -> Ints:
     """The connected part of every node [count]."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     graph = coo_array((np.ones(len(edges)), edges.T), shape=(count, count))
     return connected_components(graph, directed=False)[1].astype(np.int64)
 

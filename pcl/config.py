@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -242,7 +243,10 @@ def validate(model: type[BaseModel], values: dict[str, Any], where: str) -> Any:
                 problems.append(f"{key}: required, but not given")
             else:
                 message = item["msg"].removeprefix("Value error, ")
-                problems.append(f"{key}: {message} (found {item['input']!r})")
+                # A check of several keys at once names them itself; what it found is the whole mapping.
+                several = isinstance(item["input"], dict) and item["type"] == "value_error"
+                found = "" if several else f" (found {item['input']!r})"
+                problems.append(f"{key}: {message}{found}" if key else f"{message}{found}")
         raise UserError(_listed(where, list(dict.fromkeys(problems)))) from error
 
 
@@ -270,7 +274,9 @@ def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
         elif isinstance(here, type) and issubclass(here, BaseModel):
             here = here.model_fields[str(part)].annotation
         else:
-            here = get_args(here)[-1]
+            here = next(kind for kind in reversed(get_args(here)) if kind is not type(None))
+        if isinstance(here, UnionType):
+            here = next(kind for kind in get_args(here) if kind is not type(None))
     return list(getattr(here, "model_fields", ()))
 
 

@@ -91,8 +91,9 @@ def unused(plans: Plans) -> list[Path]:
     for plan in plans.studies.values():
         shown = plan.config.figures.items()
         needed |= {plan.projection(name) for name, figure in shown if figure.kind == "projection"}
-        for run in plan.all_runs():
-            needed |= _needs(run)
+        for report in [*plan.config.every_table, *plan.config.figures]:
+            for run in plan.runs(report):
+                needed |= _needs(run)
     kinds = ("data/*/*", "tasks/*/*/*.npz", "pretrain/*/*/*/*/seed*", "runs/*/*/*/q*/*/seed*", "projection/*/*.npz")
     return sorted(path for kind in kinds for path in RESULTS.glob(kind) if path not in needed)
 
@@ -102,7 +103,7 @@ def _needs(run: Run) -> set[Path]:
     paths = {run.path, run.data.path, *(target.path for target in run.targets.values())}
     if run.pretraining is not None:
         paths.add(run.pretraining.path)
-    return paths | (_needs(run.source) if run.source else set())
+    return paths.union(*(_needs(other) for other in (run.source, run.answers) if other is not None))
 
 
 def delete(path: Path) -> None:

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +86,10 @@ def train(run: Run) -> Path:
         _start_from_pretraining(run, session)
         stages = [stage for stage in deep.stages() if not stage.pretraining or run.pretraining is None]
         _drive(run, deep, session, stages, folder, labels)
+        if session.remaining:
+            progress.say(
+                f"{folder}: asked {session.spent} of {run.budget}; the strategy found no further pair to ask"
+            )
         probabilities = {split: session.sweep(deep.probabilities, split).numpy() for split in session.images}
         _check_finite(probabilities, folder)
         _write_weights(folder / "model.safetensors", session)
@@ -293,14 +298,24 @@ def _answers_of(other: Run | None, images: int) -> tuple[Constraints, int]:
     answers = log.read(_needed(other.path / "answers.jsonl", other, other.path / "metrics.json"))
     given = [answer for answer in answers if answer.same is not None]
     for answer in given:
-        constraints.add(answer.i, answer.j, answer.same)
+        if answer.i == answer.j:  # the released baseline asks about an image and itself
+            continue
+        try:
+            constraints.add(answer.i, answer.j, answer.same)
+        except UserError as error:
+            raise UserError(f"{other.path / 'answers.jsonl'}: {error}") from error
     return constraints, len(given)
 
 
 def _clusters(path: Path) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
     """Positions and clusters of the images of each split, as a run left them."""
-    with np.load(path) as saved:
-        return {split: (saved[f"{split}_index"], saved[f"{split}_cluster"]) for split in ("train", "test")}
+    try:
+        with np.load(path) as saved:
+            return {split: (saved[f"{split}_index"], saved[f"{split}_cluster"]) for split in ("train", "test")}
+    except (BadZipFile, LookupError, ValueError, EOFError, OSError) as error:
+        raise UserError(
+            f"{path}: not readable assignments ({error}); delete {path.parent} and train again"
+        ) from error
 
 
 def _images(run: Run) -> datasets.Splits:

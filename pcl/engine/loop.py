@@ -127,7 +127,7 @@ def step(
     method.prepare(batch, session)
     with device.autocast(session.device):
         outputs = method.forward(session.network, batch)
-    if strategy is not None and session.remaining > 0:
+    if strategy is not None and batch.kind == "images" and session.remaining > 0:
         yield from _ask(session, batch, outputs, strategy, number)
     if batch.kind == "images":
         session.link(batch)
@@ -193,17 +193,17 @@ def _ask_in_pool(method: DeepMethod, session: Session) -> Training:
     stage = session.stage
     strategy, pool = _strategy(stage.questions_by, method), session.pool(*stage.pool)
     z, p = (session.sweep(function, index=pool) for function in (method.embed, method.probabilities))
-    wanted, asked = min(stage.questions, session.remaining), -1
-    spent = session.spent
-    while asked and session.spent - spent < wanted:
-        asked = 0
+    last = session.spent + min(stage.questions, session.remaining)
+    asked = True
+    while asked and session.spent < last:
+        asked = False
         view = pair_view(session, pool, z[None].to(session.device), p.to(session.device), 0)
-        for a, b, terms in strategy.select(view, wanted - session.spent + spent):
+        for a, b, terms in strategy.select(view, last - session.spent):
             i, j = sorted((int(pool[a]), int(pool[b])))
-            if session.constraints.relation(i, j) is None:
+            if session.constraints.relation(i, j) is None and (i, j) not in session.unsure_pairs:
                 same = yield Question(i, j)
                 session.record(_answer(session, i, j, same, 0, terms))
-                asked += 1
+                asked = True
 
 
 def _ask(session: Session, batch: Batch, outputs: dict[str, Tensor], strategy: Strategy, step: int) -> Training:

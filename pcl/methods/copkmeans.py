@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from pcl import seed as seeds
 from pcl.assignment import Floats, Ints, assign
@@ -21,6 +20,14 @@ class COPKMeansSettings(Strict):
     starts: base.Positive = 20
     iterations: base.Positive = 300
     moves: base.Positive = 50
+
+
+def squares(rows: NDArray[np.floating], centres: Floats) -> Floats:
+    """Squared distances of rows to centres [N, K]."""
+    from scipy.spatial.distance import cdist
+
+    found: Floats = cdist(rows, centres, "sqeuclidean")
+    return found
 
 
 class Contracted(NamedTuple):
@@ -38,7 +45,7 @@ class Contracted(NamedTuple):
 
     def costs(self, centres: Floats) -> Floats:
         """Σ over the members of a component ‖x − μ_k‖² [C, K], less what is the same for all centres."""
-        return self.sizes[:, None] * cdist(self.means, centres, "sqeuclidean")
+        return self.sizes[:, None] * squares(self.means, centres)
 
     def averages(self, labels: Ints, centres: Floats) -> Floats:
         """The mean of the images in every cluster [K, D]; an empty cluster keeps its centre."""
@@ -80,7 +87,7 @@ class Method(base.FrozenMethod):
         rng = seeds.numpy_generator(seed, "copkmeans")
         starts = self._starts(inputs["train"], seed, rng)
         best = min(self._lloyd(points, centres, start, rng) for start, centres in enumerate(starts))
-        labels = {split: cdist(rows, best.centres).argmin(axis=1) for split, rows in inputs.items()}
+        labels = {split: squares(rows, best.centres).argmin(axis=1) for split, rows in inputs.items()}
         labels["train"] = best.labels[ids]
         return {split: np.eye(self.clusters, dtype=np.float32)[own] for split, own in labels.items()}
 

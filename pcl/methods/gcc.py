@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 from annotated_types import Ge, Gt
+from pydantic import model_validator
 
 from pcl import losses, networks, schedules
 from pcl.methods import base
@@ -39,6 +40,14 @@ class GCCSettings(base.DeepSettings):
     bank: base.Positive = 4
     representation_weight: base.NonNegative = 2.0
     entropy_weight: base.NonNegative = 2.0
+
+    @model_validator(mode="after")
+    def _views_are_there(self) -> Self:
+        if self.graph_views > self.neighbours + 1:
+            raise ValueError(
+                f"graph_views: {self.graph_views}, but an image and its {self.neighbours} neighbours are fewer"
+            )
+        return self
 
 
 class Method(base.DeepMethod):
