@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ def parse(text: str, where: str) -> list[Answer]:
 
 def _rounded(answer: Answer) -> dict[str, Any]:
     terms = {name: float(f"{value:.6g}") for name, value in sorted(answer.terms.items())}
-    return asdict(answer) | {"terms": terms}
+    return vars(answer) | {"terms": terms}
 
 
 def _parsed(line: str, where: str, number: int) -> Answer:
