@@ -421,3 +421,45 @@ def test_without_a_decoder_any_image_size_will_do(tiny_config):
     content = tiny_config.model_dump()
     content["arms"]["adc"]["settings"] |= {"image_size": 12}
     assert Plan(config.validate(config.Config, content, "params.yaml")).settings("adc").image_size == 12
+
+
+class TestCross:
+    """Every arm under every strategy: arms that params.yaml names are used, the others are derived."""
+
+    shipped = config.load(ROOT / "params.yaml")
+
+    def test_rows_are_every_arm_under_every_strategy(self):
+        spec, table = self.shipped.cross["cross"], self.shipped.every_table["cross"]
+        assert [len(arms) for arms in table.rows.values()] == [len(spec.strategies)] * len(spec.arms)
+        for base, arms in zip(spec.arms, table.rows.values(), strict=True):
+            for strategy, name in zip(spec.strategies, arms, strict=True):
+                arm = self.shipped.every_arm[name]
+                assert arm.settings == self.shipped.arms[base].settings | {"strategy": strategy}
+                assert (arm.method, arm.preset) == (self.shipped.arms[base].method, self.shipped.arms[base].preset)
+                assert table.labels[name] == strategy
+
+    def test_an_arm_that_is_there_already_is_not_trained_twice(self):
+        rows = self.shipped.every_table["cross"].rows
+        assert rows["PCL"] == ["pcl-random", "pcl-uncertainty", "pcl-hard", "pcl", "pcl+hub_boundary"]
+        assert rows["DCC"][0] == "dcc" and rows["ADC"][-1] == "adc"
+        plan = Plan(self.shipped)
+        runs = plan.runs("cross")
+        assert len({run.key for run in runs}) * len(plan.study.seeds) == len(runs)
+
+    def test_it_is_in_no_report_unless_named(self):
+        plan = Plan(self.shipped)
+        assert not {"cross", *self.shipped.on_request} & set(plan.reports)
+        assert not {run.arm for run in plan.all_runs()} & {"pcl+hub_boundary", "sdec-published"}
+
+    def test_unknown_arms_strategies_and_names_twice_are_refused(self, refused, refused_by_plan):
+        assert "cross.cross: no arm 'dccc'; did you mean 'dcc'?" in refused(
+            lambda c: c["cross"]["cross"]["arms"].append("dccc")
+        )
+        assert "'joint'" in refused_by_plan(lambda c: c["cross"]["cross"]["strategies"].append("jiont"))
+        assert "unknown key 'strategy'" in refused_by_plan(lambda c: c["cross"]["cross"]["arms"].append("cc"))
+        assert "on_request.table3: another table or figure has this name" in refused(
+            lambda c: c["on_request"].update(table3=c["tables"]["table3"])
+        )
+        assert "tables.table3.labels: no arm of the table 'pcll'" in refused(
+            lambda c: c["tables"]["table3"].update(labels={"pcll": "x"})
+        )

@@ -44,6 +44,15 @@ def test_numbers_are_those_of_the_planned_runs(plan: Plan, summary: pd.DataFrame
     assert rows["pcl"]["closure"] == "full" and rows["kmeans"]["closure"] == "n/a"
 
 
+def test_a_cross_has_a_group_for_each_arm_and_a_row_for_each_strategy(plan: Plan, summary: pd.DataFrame) -> None:
+    spec = plan.config.cross["cross"]
+    rows = rows_of(tables.build(plan, "cross", summary))
+    labels = [plan.config.arms[arm].label for arm in spec.arms]
+    assert [(row["group"], row["method"]) for row in rows] == [(a, s) for a in labels for s in spec.strategies]
+    done = {row["arm"] for row in rows if row[f"{plan.study.ablation} ACC n"] == "3"}
+    assert done == {row["arm"] for row in rows} & set(summary["arm"])
+
+
 def test_other_budgets_and_settings_stay_out(plan: Plan, summary: pd.DataFrame) -> None:
     """The summary of all reports also has the runs of Fig. 4; a stale row has another path."""
     stale = summary.assign(run=summary["run"].str.replace("/seed", "x/seed"), nmi=0.0)
