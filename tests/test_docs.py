@@ -283,8 +283,9 @@ def worked_method(tmp_path_factory, monkeypatch):
 
 
 def test_the_worked_method_runs(worked_method, workspace, tiny_config):
-    arm = config.Arm(method=worked_method, label="worked")
-    plan = Plan(tiny_config.model_copy(update={"arms": {**tiny_config.arms, "worked": arm}}))
+    content = tiny_config.model_dump()
+    content["arms"]["worked"] = {"method": worked_method, "label": "worked"}
+    plan = Plan(config.validate(config.Config, content, "params.yaml"))
     folder = runs.train(plan.run("digits10-2", "personalized", "worked", 0))
     assert (folder / "metrics.json").exists()
 

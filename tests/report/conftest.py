@@ -38,6 +38,8 @@ tables:
     orientation: personalized
     tasks: ablation
     rows: {Query strategy: [pcl-random, pcl]}
+cross:
+  cross: {title: Strategies, orientation: personalized, arms: [dcc, pcl], strategies: [random, joint]}
 figures:
   fig4: {kind: curve, title: Scores against questions, orientation: personalized, arms: [pcl, dcc, cc]}
   fig5: {kind: projection, title: Features, arm: pcl, orientations: [default, personalized], points: 60}
