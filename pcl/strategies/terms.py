@@ -10,7 +10,7 @@ from pcl.types import Float, Int64, Tensor
 EDGE = 1e-3
 
 
-def minmax(x: Float[Tensor, "B B"], places: Int64[Tensor, " P"] | None = None) -> Float[Tensor, "B B"]:
+def minmax(x: Float[Tensor, "*B"], places: Int64[Tensor, " P"] | None = None) -> Float[Tensor, "*B"]:
     """x scaled so that its values at some places (everywhere if None) span [0, 1]; zeros if they are all equal.
 
     Values elsewhere are scaled alike and may lie outside.
@@ -43,9 +43,10 @@ def hard_negatives(view: PairView) -> Float[Tensor, "B B"]:
     """
     s, places = view.similarity, view.places
     sign = view.must.to(s.dtype) - view.cannot.to(s.dtype)
-    p = minmax(s, places).clamp(EDGE, 1)
-    q = minmax(s @ sign.T, places).clamp(EDGE, 1)
-    return minmax(p * (p / q).log(), places)
+    # Logarithms cost most of it: only the candidates get one.
+    p, q = (minmax(x.take(places)).clamp(EDGE, 1) for x in (s, s @ sign.T))
+    score = minmax(p * (p / q).log())
+    return torch.zeros_like(s).flatten().scatter(0, places, score).view_as(s)
 
 
 def released_uncertainty(view: PairView, epsilon: float) -> Float[Tensor, "B B"]:
