@@ -30,7 +30,7 @@ def configure(device: torch.device) -> None:
     """Deterministic algorithms on a CPU, where runs are promised to repeat bit for bit; the fastest ones on a GPU."""
     torch.use_deterministic_algorithms(device.type == "cpu")
     # With deterministic algorithms torch also fills new memory, against reads before writes, for 8 % of a step.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = device.type == "cuda"
 
 
