@@ -140,3 +140,25 @@ def weights():
 def same():
     """A function: whether two such copies are equal bit for bit."""
     return lambda a, b: a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.fixture
+def clustering(watch):
+    """A function that notes, as training goes on, who is in each batch of every epoch of the stage "cluster".
+
+    It returns these orders, and a list that the network joins as it was before the stage's first step.
+    """
+
+    def follow(method, session, epochs):
+        orders, started = [[] for _ in range(epochs)], []
+
+        def note(_, batch):
+            if batch.stage == "cluster":
+                orders[batch.epoch].append(batch.index.tolist())
+                if not started:
+                    started.append(copy.deepcopy(session.network))
+
+        watch(method, "forward", note)
+        return orders, started
+
+    return follow

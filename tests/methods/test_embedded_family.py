@@ -1,7 +1,5 @@
 """What the DEC family has in common: one autoencoder to start from, and IDEC where DCC has no pairs."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
@@ -71,18 +69,10 @@ class TestTheAutoencoder:
 
 
 class TestDCC:
-    def test_without_pairs_is_idec(self, start, train, watch, weights):
+    def test_without_pairs_is_idec(self, start, train, clustering, weights):
         """Written out: the mean squared error and a tenth of KL(P‖Q), by Adam; P of all images before every epoch."""
         method, session = start("dcc", n=20, budget=0, epochs=2, **SETTINGS)
-        orders, started = [[], []], []
-
-        def note(_, batch):
-            if batch.stage == "cluster":
-                orders[batch.epoch].append(batch.index.tolist())
-                if not started:
-                    started.append(copy.deepcopy(session.network))
-
-        watch(method, "forward", note)
+        orders, started = clustering(method, session, epochs=2)
         epochs = train(method, session).epochs
         assert set(epochs[-1].losses) == {"reconstruction", "kl"}
         network, images = started[0].eval(), session.plain(np.arange(20))

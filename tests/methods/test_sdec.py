@@ -54,18 +54,9 @@ class TestWithoutAWeight:
             found.append(weights(session.network, buffers=True))
         assert same(*found)
 
-    def test_it_is_dec(self, sdec, train, watch, weights):
+    def test_it_is_dec(self, sdec, train, clustering, weights):
         method, session = sdec(pair_weight=0.0)
-        orders = [[] for _ in range(3)]
-        started = []
-
-        def note(_, batch):
-            if batch.stage == "cluster":
-                orders[batch.epoch].append(batch.index.tolist())
-                if not started:
-                    started.append(copy.deepcopy(session.network))
-
-        watch(method, "forward", note)
+        orders, started = clustering(method, session, epochs=3)
         train(method, session)
         assert all(sorted(image for rows in epoch for image in rows) == list(range(20)) for epoch in orders)
         expected = naive_dec(started[0], session.plain(np.arange(20)), orders, lr=0.1, momentum=0.9)
