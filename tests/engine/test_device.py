@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 import pytest
 import torch
 
@@ -57,3 +58,20 @@ def test_a_gpu_runs_the_network_in_bfloat16():
     with warnings.catch_warnings(), device.autocast(chosen):
         ones = torch.ones(2, 2, device=chosen)
         assert (ones @ ones).dtype in (torch.bfloat16, torch.float32)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_have_their_channels_last(make_session, channels):
+    """Convolutions are faster that way, on a processor as on a GPU."""
+    session = make_session()
+    session.images["train"] = torch.zeros(6, channels, 4, 4, dtype=torch.uint8)
+    index = np.arange(6)
+    assert session.pixels(index).is_contiguous(memory_format=torch.channels_last)
+    assert session.plain(index).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_filling_fresh_memory_is_left_out_on_every_device():
+    """It guards against reads before writes, for 8 % of a step, and changes no number."""
+    device.configure(torch.device("cpu"))
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.utils.deterministic.fill_uninitialized_memory
