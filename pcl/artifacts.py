@@ -92,10 +92,11 @@ def provenance(**facts: Any) -> dict[str, Any]:
 
 
 def revision() -> str:
-    """The commit of the code, "-dirty" after it where files differ; "unknown" outside a git checkout."""
-    here = Path(__file__).parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    if shutil.which("git") is None:
+    """The commit of the code, "-dirty" where files differ from it; "unknown" outside a checkout of its own."""
+    root = Path(__file__).parents[1]
+    # Installed packages may lie in a checkout of something else: that commit would say nothing.
+    if shutil.which("git") is None or not (root / ".git").exists():
         return "unknown"
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     return found.stdout.strip() if found.returncode == 0 else "unknown"

@@ -127,13 +127,12 @@ def _open(run: Run) -> tuple[DeepMethod, Session]:
     """The method and a session with a fresh network, before anything is asked or trained."""
     import torch
 
-    from pcl.engine.device import MEMORY_FORMAT, choose, configure
+    from pcl.engine.device import MEMORY_FORMAT, choose
     from pcl.engine.session import Session
 
     assert issubclass(run.method, DeepMethod)
     splits = _images(run)
     device = choose(run.device)
-    configure(device)
     images = {"train": splits.train.images, "test": splits.test.images}
     tensors = {name: torch.from_numpy(np.array(values)) for name, values in images.items()}
     if device.type != "cpu":
@@ -178,8 +177,9 @@ def _weights(path: Path) -> dict[str, Tensor]:
 
 def _drive(run: Run, method: DeepMethod, session: Session, stages: list[Stage], folder: Path, labels: Labels) -> None:
     """Run the training generator: answer its questions, record its epochs, save after each."""
-    from pcl.engine import loop
+    from pcl.engine import device, loop
 
+    device.configure(session.device)
     checkpoint = folder / "checkpoint" / "state.pt"
     optimizer_state, stages = _resume(checkpoint, run, session, stages)
     training = loop.train(method, session, stages, optimizer_state)

@@ -149,31 +149,26 @@ class TestProvenance:
         assert set(artifacts.PACKAGES) == set(found["versions"])
         json.dumps(found)
 
-    def test_outside_a_checkout_or_without_git_the_code_is_unknown(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(artifacts, "__file__", str(tmp_path / "artifacts.py"))
-        monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-        assert artifacts.revision() == "unknown"
-        monkeypatch.undo()
-        monkeypatch.setenv("PATH", str(tmp_path))
-        assert artifacts.revision() == "unknown"
+    @pytest.fixture
+    def checkout(self, tmp_path):
+        """A checkout with one commit, and a file that was changed after it."""
+        who = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
+        (tmp_path / "pcl").mkdir()
+        (tmp_path / "pcl" / "artifacts.py").write_text("")
+        for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+            subprocess.run(["git", "-C", str(tmp_path), *who, *command], check=True)
+        (tmp_path / "pcl" / "artifacts.py").write_text("changed")
+        return tmp_path
 
-    def test_in_a_checkout_it_is_a_commit_that_says_whether_files_differ(self, tmp_path, monkeypatch):
-        git = [
-            "git",
-            "-C",
-            str(tmp_path),
-            "-c",
-            "user.name=a",
-            "-c",
-            "user.email=a@b.c",
-            "-c",
-            "commit.gpgsign=false",
-        ]
-        for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
-            subprocess.run([*git, *command], check=True)
-        (tmp_path / "artifacts.py").write_text("")
-        subprocess.run([*git, "add", "artifacts.py"], check=True)
-        monkeypatch.setattr(artifacts, "__file__", str(tmp_path / "artifacts.py"))
+    def test_in_a_checkout_it_is_a_commit_that_says_whether_files_differ(self, checkout, monkeypatch):
+        monkeypatch.setattr(artifacts, "__file__", str(checkout / "pcl" / "artifacts.py"))
         found = artifacts.revision()
         assert found.endswith("-dirty")
         assert int(found.removesuffix("-dirty"), 16)
+
+    def test_in_the_checkout_of_something_else_or_without_git_it_is_unknown(self, checkout, monkeypatch):
+        monkeypatch.setattr(artifacts, "__file__", str(checkout / "site-packages" / "pcl" / "artifacts.py"))
+        assert artifacts.revision() == "unknown"
+        monkeypatch.setattr(artifacts, "__file__", str(checkout / "pcl" / "artifacts.py"))
+        monkeypatch.setenv("PATH", str(checkout))
+        assert artifacts.revision() == "unknown"
