@@ -268,9 +268,11 @@ def _signed(value: float) -> str:
 
 
 def _title(name: str) -> str:
-    """`table3` as "Table 3", `fig4` as "Fig. 4"; other names as they are."""
+    """`table3` as "Table 3", `fig4` as "Fig. 4"; any other name with a capital."""
     found = re.fullmatch(r"(table|fig)(\d+)", name)
-    return name if found is None else f"{'Table' if found[1] == 'table' else 'Fig.'} {found[2]}"
+    if found is None:
+        return name[:1].upper() + name[1:]
+    return f"{'Table' if found[1] == 'table' else 'Fig.'} {found[2]}"
 
 
 def _make(path: Path) -> str:
