@@ -19,7 +19,8 @@ def minmax(x: Float[Tensor, "*B"], places: Int64[Tensor, " P"] | None = None) ->
     if not values.numel():
         return torch.zeros_like(x)
     low, high = torch.aminmax(values)
-    return (x - low) / (high - low) if high > low else torch.zeros_like(x)
+    span = high - low
+    return (x - low).div_(span) if span.item() > 0 else torch.zeros_like(x)
 
 
 def uncertainty(view: PairView, epsilon: float) -> Float[Tensor, "B B"]:
@@ -44,9 +45,9 @@ def hard_negatives(view: PairView) -> Float[Tensor, "B B"]:
     s, places = view.similarity, view.places
     sign = view.must.to(s.dtype) - view.cannot.to(s.dtype)
     # Logarithms cost most of it: only the candidates get one.
-    p, q = (minmax(x.take(places)).clamp(EDGE, 1) for x in (s, s @ sign.T))
-    score = minmax(p * (p / q).log())
-    return torch.zeros_like(s).flatten().scatter(0, places, score).view_as(s)
+    p, q = (minmax(x.take(places)).clamp_(EDGE, 1) for x in (s, s @ sign.T))
+    score = minmax((p / q).log_().mul_(p))
+    return torch.zeros_like(s).put_(places, score)
 
 
 def released_uncertainty(view: PairView, epsilon: float) -> Float[Tensor, "B B"]:
