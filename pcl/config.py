@@ -52,6 +52,7 @@ class Arm(Strict):
 
     method: str
     label: str
+    note: str | None = Field(None, description="a sentence below every table that shows the arm")
     preset: str | None = None
     settings: dict[str, Any] = {}
     oracle: OracleChoice = OracleChoice()
@@ -183,11 +184,13 @@ class Config(Strict):
 
     def _under(self, base: str, strategy: str) -> Arm:
         arm = self.arms[base]
-        return arm.model_copy(update={"label": strategy, "settings": arm.settings | {"strategy": strategy}})
+        settings = arm.settings | {"strategy": strategy}
+        return arm.model_copy(update={"label": strategy, "note": None, "settings": settings})
 
     def _named(self, wanted: Arm) -> str | None:
-        """The arm of params.yaml that is the same but for its label."""
-        same = (name for name, arm in self.arms.items() if arm.model_copy(update={"label": wanted.label}) == wanted)
+        """The arm of params.yaml that is the same but for its label and note."""
+        words = {"label": wanted.label, "note": wanted.note}
+        same = (name for name, arm in self.arms.items() if arm.model_copy(update=words) == wanted)
         return next(same, None)
 
 

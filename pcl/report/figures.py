@@ -49,7 +49,9 @@ class ArmStyle(NamedTuple):
 
 def arm_styles(config: Config) -> dict[str, ArmStyle]:
     """A fixed look for every arm that a figure compares with others."""
-    arms = dict.fromkeys(arm for figure in config.figures.values() if isinstance(figure, Curve) for arm in figure.arms)
+    arms = dict.fromkeys(
+        arm for figure in config.figures.values() if isinstance(figure, Curve) for arm in figure.arms
+    )
     return {arm: ArmStyle(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, arm in enumerate(arms)}
 
 

@@ -101,6 +101,8 @@ class Table:
     leads: dict[tuple[str, str], stats.Lead | None]
     published_tasks: list[str]
     seeds: list[int]
+    notes: list[str]
+    """What params.yaml says of the arms."""
 
     @property
     def asks(self) -> bool:
@@ -119,6 +121,7 @@ class Table:
         if self.asks:
             sentences.append("Questions: pairs asked + pairs that the answers imply, mean over seeds.")
             sentences.append("Closure: whether implied pairs are trained on.")
+        sentences += self.notes
         if self.published_tasks:
             sentences += [f"In brackets: as published in {published().paper}.", published().note]
         return sentences
@@ -172,7 +175,8 @@ def build(plan: Plan, name: str, summary: pd.DataFrame) -> Table:
                 cells = {place: Cell(published=printed[row].get(place)) for place in places}
                 rows.append(Row(group, row, None, cells, {}, NOT_RUN))
     shown = [task for task in tasks if task in paper.tasks]
-    return Table(name, item, tasks, rows, leads, shown, sorted(frame["seed"].unique().tolist()))
+    notes = dict.fromkeys(note for arm in item.arms if (note := plan.config.every_arm[arm].note))
+    return Table(name, item, tasks, rows, leads, shown, sorted(frame["seed"].unique().tolist()), list(notes))
 
 
 def to_csv(table: Table) -> str:

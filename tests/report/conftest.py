@@ -26,7 +26,8 @@ arms:
   cc: {method: cc, label: CC}
   dcc: {method: dcc, label: DCC}
   pcl: {method: pcl, label: PCL}
-  pcl-random: {method: pcl, label: "random & <uniform>_1", settings: {strategy: random}}
+  pcl-random:
+    {method: pcl, label: "random & <uniform>_1", note: Random means & uniform., settings: {strategy: random}}
 tables:
   table3:
     title: Clustering performance under the personalized orientation

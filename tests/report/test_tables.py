@@ -53,6 +53,13 @@ def test_a_cross_has_a_group_for_each_arm_and_a_row_for_each_strategy(plan: Plan
     assert done == {row["arm"] for row in rows} & set(summary["arm"])
 
 
+def test_what_params_yaml_notes_of_an_arm_stands_below_its_tables(plan: Plan, summary: pd.DataFrame) -> None:
+    note = plan.config.arms["pcl-random"].note
+    assert note
+    for name, times in (("table5", 1), ("cross", 1), ("table3", 0)):
+        assert " ".join(tables.build(plan, name, summary).caption()).count(note) == times
+
+
 def test_other_budgets_and_settings_stay_out(plan: Plan, summary: pd.DataFrame) -> None:
     """The summary of all reports also has the runs of Fig. 4; a stale row has another path."""
     stale = summary.assign(run=summary["run"].str.replace("/seed", "x/seed"), nmi=0.0)
