@@ -57,6 +57,13 @@ class PairView:
         return self.candidates.flatten().nonzero()[:, 0]
 
     @cached_property
+    def sign(self) -> Float[Tensor, "B B"]:
+        """1 for a must-link, −1 for a cannot-link, 0 for a pair not known."""
+        import torch
+
+        return (self.must.view(torch.int8) - self.cannot.view(torch.int8)).to(self.views.dtype)
+
+    @cached_property
     def similarity(self) -> Float[Tensor, "B B"]:
         """Cosine in feature space, averaged over the views."""
         return (self.views @ self.views.mT).mean(0)

@@ -43,11 +43,10 @@ def hard_negatives(view: PairView) -> Float[Tensor, "B B"]:
     Source: Geng et al., AAAI-25, Eq. 7.
     """
     s, places = view.similarity, view.places
-    sign = view.must.to(s.dtype) - view.cannot.to(s.dtype)
     # Logarithms cost most of it: only the candidates get one.
-    p, q = (minmax(x.take(places)).clamp_(EDGE, 1) for x in (s, s @ sign.T))
+    p, q = (minmax(x.take(places)).clamp_(EDGE, 1) for x in (s, s @ view.sign.T))
     score = minmax((p / q).log_().mul_(p))
-    return torch.zeros_like(s).put_(places, score)
+    return torch.zeros_like(s).flatten().scatter_(0, places, score).view_as(s)
 
 
 def released_uncertainty(view: PairView, epsilon: float) -> Float[Tensor, "B B"]:
@@ -69,10 +68,9 @@ def released_hard_negatives(view: PairView) -> Float[Tensor, "B B"]:
     Source: hhdxwen/PCL@943dfcc, train.py.
     """
     s = view.similarity
-    sign = view.must.to(s.dtype) - view.cannot.to(s.dtype)
 
     def divergence(cross: Float[Tensor, "B B"]) -> Float[Tensor, "B B"]:
-        a, b = (x.clamp(EDGE, 1 - EDGE) for x in (s, cross + sign * s))
+        a, b = (x.clamp(EDGE, 1 - EDGE) for x in (s, cross + view.sign * s))
         return a * (a / b).log() + (1 - a) * ((1 - a) / (1 - b)).log()
 
     return minmax(-(divergence(view.cross) + divergence(view.cross.T)))
