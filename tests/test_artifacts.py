@@ -172,3 +172,8 @@ class TestProvenance:
         monkeypatch.setattr(artifacts, "__file__", str(checkout / "pcl" / "artifacts.py"))
         monkeypatch.setenv("PATH", str(checkout))
         assert artifacts.revision() == "unknown"
+
+    def test_before_the_first_commit_it_is_unknown(self, tmp_path, monkeypatch):
+        subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+        monkeypatch.setattr(artifacts, "__file__", str(tmp_path / "pcl" / "artifacts.py"))
+        assert artifacts.revision() == "unknown"

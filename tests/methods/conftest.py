@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from pcl import registry
+from pcl import registry, runs
 from pcl import seed as seeds
 from pcl.constraints import Constraints
 from pcl.engine import loop
@@ -162,3 +162,15 @@ def clustering(watch):
         return orders, started
 
     return follow
+
+
+@pytest.fixture
+def pretrained():
+    """Trains what a run starts from, and has it trained anew the next time; the bytes of the weights."""
+
+    def bytes_of(run):
+        folder = runs.pretrain(run)
+        (folder / "spec.json").unlink()
+        return (folder / "model.safetensors").read_bytes()
+
+    return bytes_of

@@ -13,7 +13,7 @@ import pytest
 from pcl import artifacts
 from pcl.errors import UserError
 from pcl.plan import Plan
-from pcl.report import page, tables
+from pcl.report import figures, page, tables
 
 OUT = Path("reports/index.html")
 DRAWN = [Path("reports/fig4.svg"), Path("reports/fig5.svg")]
@@ -76,6 +76,16 @@ def test_every_run_is_listed_with_its_folder_and_command(html: str, plan: Plan) 
     rows = [row for row in Outline(html).all("tr") if "data-words" in row]
     assert len(rows) == sum(len(run.targets) for run in plan.all_runs())
     assert any("arm=pcl " in str(row["data-words"]) and "seed=2" in str(row["data-words"]) for row in rows)
+
+
+def test_a_dot_has_the_colour_of_a_curve_and_stands_by_no_other_method(html: str, plan: Plan) -> None:
+    """In the tables and in the list of runs alike."""
+    styles = figures.arm_styles(plan.config)
+    found = [str(i["style"]) for i in Outline(html).all("i")]
+    assert set(found) == {f"--arm: {style.colour}" for style in styles.values()}
+    listed = sum(len(run.targets) for run in plan.all_runs() if run.arm in styles)
+    rows = sum(arm in styles for name in plan.config.tables for arm in plan.config.tables[name].arms)
+    assert len(found) == listed + rows
 
 
 def test_it_reads_without_a_script(html: str, plan: Plan, summary: pd.DataFrame) -> None:
