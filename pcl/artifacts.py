@@ -45,13 +45,26 @@ def write(path: Path, content: bytes | str | Callable[[BinaryIO], Any]) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); nothing was lost, free the disk or mend the rights "
-            "and start again"
-        ) from error
+        raise _unwritable(path, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def append(path: Path, content: str) -> None:
+    """Add text to the end of a file, and return when it is on disk.
+
+    Raises:
+        UserError: the file cannot be written, or the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.write(content.encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -78,6 +91,13 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     write(path, buffer.getvalue())
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{path}: cannot be written ({error.strerror}); nothing was lost, free the disk or change the rights and "
+        "start again"
+    )
 
 
 def provenance(**facts: Any) -> dict[str, Any]:

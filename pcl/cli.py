@@ -84,7 +84,7 @@ def check(ctx: click.Context, verify: bool, study: str | None) -> None:
         raise UserError("\n  ".join([f"{ctx.obj}: {len(problems)} problems", *problems]))
     for name, each in plans.studies.items():
         runs = each.all_runs()
-        click.echo(f"study {name}: {sum(map(inventory.complete, runs))} of {len(runs)} runs complete")
+        click.echo(f"study {name}: {sum(run.folder.complete for run in runs)} of {len(runs)} runs complete")
     for name, state in inventory.state_of_data(_plan(ctx, study), datasets.raw_folder(), verify=verify):
         click.echo(f"data {name}: " + state.replace("\n", "\n  "))
 
@@ -116,8 +116,8 @@ def runs(
         click.echo(json.dumps([inventory.described(run) for run in found], indent=2))
         return
     for run in found:
-        click.echo(f"{'complete' if inventory.complete(run) else 'missing '}  {run.path / 'metrics.json'}")
-    click.echo(f"{sum(map(inventory.complete, found))} of {len(found)} complete", err=True)
+        click.echo(f"{'complete' if run.folder.complete else 'missing '}  {run.folder.last}")
+    click.echo(f"{sum(run.folder.complete for run in found)} of {len(found)} complete", err=True)
 
 
 @main.command()
@@ -205,21 +205,21 @@ def _on_a_run(command: Callable[[Any, str | None], None]) -> Callable[..., None]
 @_on_a_run
 def pretrain(run: Any, key: str | None) -> None:
     """Train what arms and budgets share, on a first few random answers."""
-    from pcl import artifacts, runs
+    from pcl.run import execute
 
     if run.pretraining is not None:
-        _expect(key, run.pretraining.path, artifacts.key(run.pretraining.spec))
-    click.echo(runs.pretrain(run))
+        _expect(key, run.pretraining.path, run.pretraining.key)
+    click.echo(execute.pretrain(run))
 
 
 @main.command()
 @_on_a_run
 def train(run: Any, key: str | None) -> None:
     """Ask, train, assign and score one run."""
-    from pcl import runs
+    from pcl.run import execute
 
     _expect(key, run.path, run.key)
-    click.echo(runs.train(run))
+    click.echo(execute.train(run))
 
 
 @main.command()
@@ -227,14 +227,15 @@ def train(run: Any, key: str | None) -> None:
 @click.pass_context
 def score(ctx: click.Context, path: Path) -> None:
     """Compute the scores of a run anew from its assignments, and hold them against its metrics.json."""
-    from pcl import artifacts, runs
+    from pcl import artifacts
     from pcl.plan import Plans
+    from pcl.run import execute
 
     run = Plans(configuration.load(ctx.obj)).run_at(path)
-    found = runs.score(run.path, run)
+    found = execute.score(run)
     click.echo(json.dumps(found, indent=2, sort_keys=True))
-    if found != artifacts.read_json(run.path / "metrics.json")["scores"]:
-        raise UserError(f"{run.path / 'metrics.json'}: has other scores; delete the folder and run it again")
+    if found != artifacts.read_json(run.folder.last)["scores"]:
+        raise UserError(f"{run.folder.last}: has other scores; delete the folder and run it again")
 
 
 @main.command()

@@ -21,6 +21,7 @@ from pcl.errors import UserError
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
+Closure = Literal["full", "none"]
 
 
 class Given(NamedTuple):
@@ -76,9 +77,10 @@ class Constraints:
     Attributes:
         asked_must: answers "same", repeated and already implied ones included.
         asked_cannot: answers "different", counted alike.
+        closure: "full", or "none": nothing is known but the asked pairs.
     """
 
-    def __init__(self, n: int, *, closure: Literal["full", "none"] = "full", parity: bool = False) -> None:
+    def __init__(self, n: int, *, closure: Closure = "full", parity: bool = False) -> None:
         """Start with nothing known; with closure "none" only the asked pairs will ever be.
 
         Raises:
@@ -88,7 +90,7 @@ class Constraints:
             raise UserError("parity: true is a kind of closure; set closure: full, or parity: false")
         self.n = n
         self.asked_must = self.asked_cannot = 0
-        self._closure, self._parity = closure, parity
+        self.closure, self._parity = closure, parity
         self._number = 0
         self._given: dict[tuple[int, int], Given] = {}
         self._must, self._cannot = array("q"), array("q")  # distinct asked pairs, flat: i, j, i, j, …
@@ -102,7 +104,7 @@ class Constraints:
         n: int,
         answers: Iterable[tuple[int, int, bool | None]],
         *,
-        closure: Literal["full", "none"] = "full",
+        closure: Closure = "full",
         parity: bool = False,
     ) -> Constraints:
         """The constraints after all answers (i, j, same) about n images.
@@ -172,7 +174,7 @@ class Constraints:
 
         Components are multiplied out: a few hub images can make 10⁷ rows of 10⁴ answers.
         """
-        if self._closure == "none":
+        if self.closure == "none":
             return self._distinct(_pairs(self._must)), self._distinct(_pairs(self._cannot))
         roots = np.array(list(self._members), dtype=np.int64)
         must = self._across(roots, roots)
@@ -186,7 +188,7 @@ class Constraints:
         Raises:
             UserError: nothing is closed, so that images have not been joined.
         """
-        if self._closure == "none":
+        if self.closure == "none":
             raise UserError("closure: none joins no images into components; set closure: full")
         _, first, component = np.unique(self._root, return_index=True, return_inverse=True)
         return np.argsort(np.argsort(first))[component]
@@ -210,7 +212,7 @@ class Constraints:
     def implied_must(self) -> int:
         """Pairs known to be in the same cluster without having been asked."""
         known = sum(len(images) * (len(images) - 1) // 2 for images in self._members.values())
-        return known - len(self._must) // 2 if self._closure == "full" else 0
+        return known - len(self._must) // 2 if self.closure == "full" else 0
 
     @property
     def implied_cannot(self) -> int:
@@ -231,7 +233,7 @@ class Constraints:
         if not same:
             self._foes[a].add(b)
             self._foes[b].add(a)
-        elif self._closure == "full":
+        elif self.closure == "full":
             self._merge(a, b)
         if self._parity:
             for image in (i, j):

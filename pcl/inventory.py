@@ -12,7 +12,8 @@ from typing import Any
 
 from pcl import datasets, orientations
 from pcl.errors import UserError
-from pcl.plan import RESULTS, Plan, Plans, Run
+from pcl.layout import DATA, PRETRAINING, PROJECTION, RESULTS, RUN, TARGET
+from pcl.plan import Plan, Plans, Run
 
 
 def registered() -> Iterator[tuple[str, str, str, str]]:
@@ -43,11 +44,6 @@ def runs(plan: Plan, report: str | None = None, arm: str | None = None, task: st
         shown = [run for run in found if run.arm == arm]
         found = shown or [run for seed in plan.study.seeds for run in plan.possible([arm], seed)]
     return [run for run in found if task in (None, run.task)]
-
-
-def complete(run: Run) -> bool:
-    """Whether the run has written its last file."""
-    return (run.path / "metrics.json").exists()
 
 
 def state_of_data(plan: Plan, raw: Path, *, verify: bool) -> Iterator[tuple[str, str]]:
@@ -94,12 +90,12 @@ def unused(plans: Plans) -> list[Path]:
         for report in [*plan.config.every_table, *plan.config.figures]:
             for run in plan.runs(report):
                 needed |= _needs(run)
-    kinds = ("data/*/*", "tasks/*/*/*.npz", "pretrain/*/*/*/*/seed*", "runs/*/*/*/q*/*/seed*", "projection/*/*.npz")
-    return sorted(path for kind in kinds for path in RESULTS.glob(kind) if path not in needed)
+    kinds = (DATA, TARGET, PRETRAINING, RUN, PROJECTION)
+    return sorted(path for kind in kinds for path in kind.found() if path not in needed)
 
 
 def _needs(run: Run) -> set[Path]:
-    """What a run leaves and everything it is made from."""
+    """What a run writes and everything it is made from."""
     paths = {run.path, run.data.path, *(target.path for target in run.targets.values())}
     if run.pretraining is not None:
         paths.add(run.pretraining.path)
@@ -118,7 +114,7 @@ def delete(path: Path) -> None:
 def described(run: Run) -> dict[str, Any]:
     """A run in plain values."""
     words = {name: getattr(run, name) for name in ("task", "orientation", "arm", "budget", "seed", "key")}
-    return {**words, "study": run.study, "path": str(run.path), "complete": complete(run)}
+    return {**words, "study": run.study, "path": str(run.path), "complete": run.folder.complete}
 
 
 def problems(plans: Plans) -> list[str]:

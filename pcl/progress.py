@@ -6,11 +6,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 console = Console(file=sys.stderr, highlight=False)
+BAR: ContextVar[Progress | None] = ContextVar("bar", default=None)
 
 
 def say(message: str) -> None:
@@ -46,4 +48,22 @@ def reporter(name: str, total: int, done: int = 0) -> Iterator[Reporter]:
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[detail]}"), console=console) as bar:
-        yield Reporter(name, total, done, bar)
+        token = BAR.set(bar)
+        try:
+            yield Reporter(name, total, done, bar)
+        finally:
+            BAR.reset(token)
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Take the bar off the terminal while a person is asked something."""
+    bar = BAR.get()
+    if bar is None:
+        yield
+        return
+    bar.stop()
+    try:
+        yield
+    finally:
+        bar.start()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from types import ModuleType
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pcl.config import did_you_mean
@@ -13,7 +16,7 @@ from pcl.errors import UserError
 
 def names(package: str, class_name: str) -> list[str]:
     """The plug-ins in a package: its modules, less `base`, that define the class."""
-    return [name for name in _modules(package) if hasattr(_module(package, name), class_name)]
+    return [name for name, path in _files(package) if _defines(path, class_name)]
 
 
 def get(package: str, class_name: str, name: str) -> Any:
@@ -22,17 +25,20 @@ def get(package: str, class_name: str, name: str) -> Any:
     Raises:
         UserError: no module of the package has that name and class.
     """
-    found = getattr(_module(package, name), class_name, None) if name in _modules(package) else None
-    if found is None:
+    if name not in names(package, class_name):
         known = names(package, class_name)
         raise UserError(f"{package.rpartition('.')[2]}: no such{did_you_mean(name, known)}")
-    return found
+    return getattr(importlib.import_module(f"{package}.{name}"), class_name)
 
 
-def _modules(package: str) -> list[str]:
-    folder = importlib.import_module(package)
-    return sorted(m.name for m in pkgutil.iter_modules(folder.__path__) if m.name != "base")
+def _files(package: str) -> Iterator[tuple[str, Path]]:
+    folders = [Path(folder) for folder in importlib.import_module(package).__path__]
+    for module in sorted(pkgutil.iter_modules(map(str, folders)), key=lambda module: module.name):
+        if module.name != "base" and not module.ispkg:
+            yield module.name, Path(module.module_finder.path) / f"{module.name}.py"  # type: ignore[union-attr]
 
 
-def _module(package: str, name: str) -> ModuleType:
-    return importlib.import_module(f"{package}.{name}")
+@cache
+def _defines(path: Path, class_name: str) -> bool:
+    """Whether a file defines a class; read and not imported, because what it imports may be heavy."""
+    return re.search(rf"^class {class_name}\b", path.read_text(encoding="utf-8"), re.MULTILINE) is not None

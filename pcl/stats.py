@@ -126,7 +126,7 @@ def lead(scores: pd.DataFrame) -> Lead | None:
 
 
 def _rows(run: Run) -> Iterator[dict[str, Any]]:
-    path = run.path / "metrics.json"
+    path = run.folder.last
     if not path.exists():
         raise UserError(f"{path}: not there yet; make it with `snakemake --cores 2 {path}`")
     recorded = artifacts.read_json(path)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from pcl import config, runs
+from pcl import config
 from pcl.cli import main
 from pcl.errors import UserError
 from pcl.methods import cc
@@ -20,6 +20,8 @@ from pcl.methods import pcl as method
 from pcl.oracles import log
 from pcl.oracles.log import Answer
 from pcl.plan import Plan
+from pcl.run import execute, network
+from pcl.run.checkpoint import Checkpoint
 
 PLACE = ("digits10-2", "personalized", "pcl")
 
@@ -39,7 +41,7 @@ def files(folder):
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory, prepared, tiny_config):
     """Three folders of one run: only pretrained, killed after its first epoch, and complete."""
-    save = runs._save
+    save = Checkpoint.epoch_ended
 
     def save_and_die(*arguments):
         save(*arguments)
@@ -51,14 +53,14 @@ def stages(tmp_path_factory, prepared, tiny_config):
         link_inputs(here, prepared)
         patch.chdir(here)
         run = Plan(tiny_config).run(*PLACE, 0)
-        runs.pretrain(run)
+        execute.pretrain(run)
         for name in ("pretrained", "killed", "complete"):
             if name == "killed":
                 with patch.context() as inner, pytest.raises(KeyboardInterrupt):
-                    inner.setattr(runs, "_save", save_and_die)
-                    runs.train(run)
+                    inner.setattr(Checkpoint, "epoch_ended", save_and_die)
+                    execute.train(run)
             elif name == "complete":
-                runs.train(run)
+                execute.train(run)
             folders[name] = tmp_path_factory.mktemp(name) / "results"
             shutil.copytree(here / "results", folders[name], symlinks=True)
     return folders
@@ -162,7 +164,7 @@ class TestBudgets:
         message = refused("train", "digits10-2", "personalized", name, "--budget", pairs + 1)
         assert message == (
             f"budget: {pairs + 1} questions for arm {name}, but its 1408 training images make only {pairs} pairs "
-            "that can be asked; lower studies.tiny.budgets.digits10-2"
+            "that can be asked; lower studies.tiny.budgets.digits10-2 (or curve)"
         )
 
     @pytest.mark.parametrize(
@@ -174,7 +176,7 @@ class TestBudgets:
         place, edit = ("train", "digits10-2", "personalized", name, "--budget"), arm(name, settings=settings)
         assert refused(*place, most + 1, edit=edit) == (
             f"budget: {most + 1} questions for arm {name}, but it asks no more than {most}: one in each batch of "
-            "every epoch; lower studies.tiny.budgets.digits10-2, or train longer"
+            "every epoch; lower studies.tiny.budgets.digits10-2 (or curve), or train longer"
         )
         assert "needed by arm" in refused(*place, most, edit=edit), "what is missing is the pretraining only"
 
@@ -206,7 +208,8 @@ class TestMissingInput:
         return message.startswith(f"{path}: needed by arm ") and message.endswith(f"`snakemake {last or path}`")
 
     def test_pretraining(self, workspace, refused, run):
-        assert self.names(refused("train", *PLACE), run.pretraining.path / "model.safetensors")
+        folder = run.pretraining.path
+        assert self.names(refused("train", *PLACE), folder / "model.safetensors", folder / "spec.json")
 
     @pytest.mark.parametrize("step", ["train", "pretrain"])
     def test_targets(self, workspace, refused, run, step):
@@ -237,7 +240,7 @@ class TestMissingInput:
         assert self.names(message, source.path / "assignments.npz", source.path / "metrics.json")
 
     def test_the_run_whose_answers_are_taken_over(self, workspace, refused, plan):
-        runs.train(plan.run("digits10-2", "any", "kmeans", 0))
+        execute.train(plan.run("digits10-2", "any", "kmeans", 0))
         other = plan.run("digits10-2", "personalized", "dcc", 0)
         message = refused("train", "digits10-2", "personalized", "kmeans-overwrite")
         assert self.names(message, other.path / "answers.jsonl", other.path / "metrics.json")
@@ -320,7 +323,7 @@ class TestDamagedRunsOfOthers:
     @pytest.fixture
     def clusters(self, workspace, plan):
         """The clusters of k-means."""
-        return runs.train(plan.run("digits10-2", "any", "kmeans", 0)) / "assignments.npz"
+        return execute.train(plan.run("digits10-2", "any", "kmeans", 0)) / "assignments.npz"
 
     @pytest.fixture
     def answers(self, clusters, plan):
@@ -354,7 +357,7 @@ class TestDamagedRunsOfOthers:
     def test_answers_about_one_image_twice_say_nothing(self, answers, plan):
         """The released random baseline pays for such questions."""
         answers((4, 4, True), (4, 7, True), (8, 9, None))
-        folder = runs.train(plan.run("digits10-2", "personalized", "kmeans-overwrite", 0))
+        folder = execute.train(plan.run("digits10-2", "personalized", "kmeans-overwrite", 0))
         assert json.loads((folder / "metrics.json").read_text())["questions"]["asked"] == 2
 
 
@@ -365,8 +368,8 @@ class TestSettingsThatDoNotFitTheImages:
 
         message = refused("train", "digits10-2", "any", "cc", edit=edit)
         assert message == (
-            "arm cc in study tiny: augmentation.mean has 3 values, but the images of digits10 have 1 channels; give "
-            "one value for each, or one for all"
+            "arm cc in study tiny on digits10: augmentation.mean: 3 values, but the images have 1 channels; give one "
+            "value for each, or one for all"
         )
 
     @pytest.mark.parametrize("name", ["dcc", "sdec", "dcgmm"])
@@ -457,19 +460,19 @@ class TestHalfWrittenRuns:
         run.path.mkdir(parents=True)
         for name in ("history.csv", "assignments.npz", "model.safetensors", "answers.jsonl", "provenance.json"):
             (run.path / name).write_text("half")
-        assert files(runs.train(run)) == files(stages["complete"].parent / run.path)
+        assert files(execute.train(run)) == files(stages["complete"].parent / run.path)
 
     def test_a_killed_run_goes_on(self, at, stages, run):
         at("killed")
-        assert {path.name for path in run.path.iterdir()} == {"checkpoint"}
-        assert files(runs.train(run)) == files(stages["complete"].parent / run.path)
+        assert {path.name for path in run.path.iterdir()} == {"answers.jsonl", "checkpoint"}
+        assert files(execute.train(run)) == files(stages["complete"].parent / run.path)
 
     def test_a_complete_run_is_left_alone(self, at, run, monkeypatch):
         at("complete")
-        monkeypatch.setattr(runs, "_open", lambda run: pytest.fail("nothing is to be done"))
+        monkeypatch.setattr(network, "opened", lambda run: pytest.fail("nothing is to be done"))
         before = {path: path.stat().st_mtime_ns for path in run.path.iterdir()}
-        runs.train(run)
-        runs.pretrain(run)
+        execute.train(run)
+        execute.pretrain(run)
         assert {path: path.stat().st_mtime_ns for path in run.path.iterdir()} == before
 
     def test_a_half_written_pretraining_is_completed(self, at, run):
@@ -477,7 +480,7 @@ class TestHalfWrittenRuns:
         before = files(run.pretraining.path)
         (run.pretraining.path / "spec.json").unlink()
         (run.pretraining.path / "model.safetensors").write_text("half")
-        assert files(runs.pretrain(run)) == before
+        assert files(execute.pretrain(run)) == before
 
 
 class TestUnwritableResults:
@@ -493,11 +496,11 @@ class TestUnwritableResults:
         assert "cannot be written (Not a directory); nothing was lost" in message
         assert in_the_way.read_text() == "in the way"
 
-    @pytest.mark.parametrize("write", [1, 2, 8])
+    @pytest.mark.parametrize("write", [1, 2, 24, 25, 31])
     def test_a_disk_that_is_full_at_any_write_costs_at_most_an_epoch(
         self, at, stages, refused, run, monkeypatch, write
     ):
-        """Two checkpoints, weights, answers, history, assignments, provenance, metrics: the disk fills up at each."""
+        """The log of 8 answers, 22 more, two checkpoints, and the seven files of a run: the disk fills up at some."""
         at("pretrained")
         calls, fsync = [], os.fsync
 
@@ -514,8 +517,8 @@ class TestUnwritableResults:
         assert "cannot be written (No space left on device); nothing was lost, free the disk" in message
         assert not (run.path / "metrics.json").exists()
         assert not list(run.path.rglob(".*")), "no temporary file is left"
-        assert (run.path / "checkpoint" / "state.pt").exists() is (write > 1)
-        assert files(runs.train(run)) == files(stages["complete"].parent / run.path)
+        assert (run.path / "checkpoint" / "state.pt").exists() is (write > 24)
+        assert files(execute.train(run)) == files(stages["complete"].parent / run.path)
 
 
 class TestDivergence:
@@ -541,12 +544,14 @@ class TestDivergence:
         state = torch.load(run.path / "checkpoint" / "state.pt", weights_only=True)
         assert (state["stage"], state["epoch"]) == ("train", 1)
         assert all(tensor.isfinite().all() for tensor in state["network"].values())
-        assert files(runs.train(run)) == files(stages["complete"].parent / run.path)
+        assert files(execute.train(run)) == files(stages["complete"].parent / run.path)
 
     def test_in_the_pretraining(self, workspace, refused, run, monkeypatch):
         self.break_at(monkeypatch, 1)
         assert refused("pretrain", *PLACE).startswith(f"{run.pretraining.path}: stage pretrain, epoch 1, step 1: ")
-        assert not run.pretraining.path.exists()
+        assert [path.name for path in run.pretraining.path.iterdir()] == ["answers.jsonl"], (
+            "what was answered is kept"
+        )
 
     def test_after_the_last_step_it_is_not_scored(self, workspace, refused, plan, monkeypatch):
         """The last update makes the weights no numbers, and no loss looks at them any more."""
@@ -587,8 +592,8 @@ class TestReplay:
         at("complete")
         again = self.replaying(params, run.path / "answers.jsonl")
         assert again.key != run.key
-        runs.pretrain(again)
-        folder = runs.train(again)
+        execute.pretrain(again)
+        folder = execute.train(again)
         for name in ("answers.jsonl", "assignments.npz", "model.safetensors", "history.csv"):
             assert (folder / name).read_bytes() == (run.path / name).read_bytes()
 
@@ -600,7 +605,7 @@ class TestReplay:
         at("complete")
         answers, cut = log.read(run.path / "answers.jsonl"), tmp_path / "cut.jsonl"
         self.record(cut, answers[:20])
-        runs.pretrain(self.replaying(params, cut))
+        execute.pretrain(self.replaying(params, cut))
         message = refused("train", *PLACE[:2], "pcl-random", edit=self.edit(cut))
         missing = answers[20]
         assert message.startswith(f"{cut}: images {missing.i} and {missing.j} were never asked about")
@@ -621,12 +626,12 @@ class TestReplay:
 def test_the_message_of_a_user_error_is_all_that_a_caller_needs(workspace, run):
     """The same as an exception, for who uses the package."""
     with pytest.raises(UserError, match="needed by arm pcl"):
-        runs.train(run)
+        execute.train(run)
 
 
 def test_scores_can_be_computed_anew_and_are_the_same(at, run):
     at("complete")
     recorded = json.loads((run.path / "metrics.json").read_text())["scores"]
-    assert runs.score(run.path, run) == recorded
+    assert execute.score(run) == recorded
     with np.load(run.path / "assignments.npz") as saved:
         assert saved["train_cluster"].shape == (1408,)

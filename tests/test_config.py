@@ -244,11 +244,11 @@ class TestArms:
             ),
             (
                 lambda c: c["arms"]["pcl"].update(settings={"strategy": "jiont"}),
-                "arms.pcl.settings.strategy: strategies: no such 'jiont'; did you mean 'joint'?",
+                "strategy: strategies: no such 'jiont'; did you mean 'joint'?",
             ),
             (
                 lambda c: c["arms"]["pcl"].update(settings={"strategy": "terms"}),
-                "arms.pcl.settings.strategy: strategies: no such 'terms'",
+                "arms.pcl.settings (in study demo): strategy: strategies: no such 'terms'",
             ),
             (
                 lambda c: c["arms"]["pcl-no-attention"].update(settings={"backbone": {"dept": 18}}),
@@ -287,8 +287,8 @@ class TestArms:
                 "arms.pcl.oracle: oracles: no such 'thruth'; did you mean 'truth'?",
             ),
             (
-                lambda c: c["arms"]["pcl"].update(oracle={"name": "noisy", "settings": {"flop": 0.1}}),
-                "arms.pcl.oracle: oracle noisy: no such setting 'flop'; did you mean 'flip'?",
+                lambda c: c["arms"]["pcl"].update(oracle={"name": "noisy", "settings": {"flip": 0.1, "flop": 0.1}}),
+                "arms.pcl.oracle: oracle noisy: flop: unknown key 'flop'; did you mean 'flip'?",
             ),
             (
                 lambda c: c["arms"]["pcl"].update(oracle={"name": "replay", "settings": {"log": "{place}.jsonl"}}),
@@ -324,7 +324,7 @@ class TestArms:
             ),
             (
                 lambda c: c["arms"]["sdec"].update(settings={"strategy": "hub"}),
-                "arms.sdec.settings.strategy: strategies: no such 'hub'; ",
+                "arms.sdec.settings (in study demo): strategy: strategies: no such 'hub'; ",
             ),
             (
                 lambda c: c["arms"]["cc"].update(source="pcl"),

@@ -12,10 +12,11 @@ import pytest
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from pcl import config, orientations, registry, runs
+from pcl import config, orientations, registry
 from pcl.cli import main
-from pcl.methods.base import DeepSettings
+from pcl.engine.stage import DeepSettings
 from pcl.plan import Plan, Plans
+from pcl.run import execute
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -286,7 +287,7 @@ def test_the_worked_method_runs(worked_method, workspace, tiny_config):
     content = tiny_config.model_dump()
     content["arms"]["worked"] = {"method": worked_method, "label": "worked"}
     plan = Plan(config.validate(config.Config, content, "params.yaml"))
-    folder = runs.train(plan.run("digits10-2", "personalized", "worked", 0))
+    folder = execute.train(plan.run("digits10-2", "personalized", "worked", 0))
     assert (folder / "metrics.json").exists()
 
 
@@ -311,6 +312,9 @@ def values_of(settings: BaseModel) -> dict[str, object]:
     """Setting -> value, with dots where settings are nested."""
     found = {}
     for name, value in settings.model_dump(mode="json").items():
+        if name == "strategy":  # a name, with settings that `query` gives
+            found |= {name: value["name"]} | {f"query.{inner}": v for inner, v in value["settings"].items()}
+            continue
         nested = isinstance(value, dict)
         found |= {f"{name}.{inner}": v for inner, v in value.items()} if nested else {name: value}
     return found

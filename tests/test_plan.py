@@ -103,7 +103,7 @@ class TestKeys:
             (method("dcc", must_weight=1.0), ("dcc",)),
             (method("adc", margin=2.0), ("adc",)),
             (method("pcl", warmup_epochs=2), PCL),
-            (method("pcl", query={"epsilon": 0.3}), PCL),
+            (method("pcl", query={"epsilon": 0.3}), ("pcl", "pcl-no-attention", "pcl-uncertainty")),  # S_up is theirs
             (method("pcl", strategy="random"), ("pcl-no-attention",)),  # the others name theirs
             (arm("pcl", settings={"parity": True}), ("pcl",)),
             (arm("pcl", preset="paper"), ("pcl",)),
@@ -392,9 +392,10 @@ class TestPretraining:
             told = []
             for stage in run.method(run.settings, run.clusters, run.budget).stages():
                 if stage.pretraining:
-                    factor = {"schedule": stage.schedule and [stage.schedule(t / 2) for t in range(8)]}
-                    unused = {} if stage.optimizer == "sgd" else {"momentum": None}
-                    told.append(asdict(stage) | factor | unused)
+                    rate = stage.optimiser
+                    factor = {"schedule": rate.schedule and [rate.schedule(t / 2) for t in range(8)]}
+                    unused = {} if rate.name == "sgd" else {"momentum": None}
+                    told.append(asdict(stage) | {"optimiser": asdict(rate) | factor | unused})
             return told, run.pretraining.path
 
         told, folder = pretraining()
@@ -404,7 +405,7 @@ class TestPretraining:
             edits[f"autoencoder.{field}"] = {"autoencoder": {**current["autoencoder"], field: another(value)}}
         found = {}
         for field, edit in edits.items():
-            if field not in ("image_size", "heads", "kernel_power"):
+            if field not in ("image_size", "heads", "kernel_power", "parity"):
                 found[field] = pretraining(lambda c, edit=edit: c["arms"][name]["settings"].update(edit))
         changing = {field for field, (changed, _) in found.items() if changed != told}
         assert changing, "at least how long it takes"
@@ -422,7 +423,8 @@ class TestPretraining:
                 network = model.build(1)
             parts = (*run.method.pretraining.parts, *({"instance"} & network.keys()))
             weights.append({part: network[part].state_dict() for part in parts})
-            stages.append([replace(s, momentum=0, schedule=None) for s in model.stages() if s.pretraining])
+            shared = [stage for stage in model.stages() if stage.pretraining]
+            stages.append([replace(s, optimiser=replace(s.optimiser, momentum=0, schedule=None)) for s in shared])
         for other in weights[1:]:
             for part, state in weights[0].items():
                 assert all(torch.equal(value, other[part][key]) for key, value in state.items())

@@ -13,7 +13,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from pcl.methods.base import Augmentation
+from pcl.engine.stage import Augmentation
 from pcl.types import Float, Tensor, UInt8
 
 GREY = (0.299, 0.587, 0.114)
@@ -25,8 +25,8 @@ def to_float(images: UInt8[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
     return images.float().div_(255)
 
 
-def plain(images: UInt8[Tensor, "B C H W"], size: int, recipe: Augmentation) -> Float[Tensor, "B C S S"]:
-    """The images as they are, resized to size × size and normalised."""
+def unaugmented(images: UInt8[Tensor, "B C H W"], size: int, recipe: Augmentation) -> Float[Tensor, "B C S S"]:
+    """The images, resized to size × size and normalised."""
     pixels = to_float(images)
     if pixels.shape[-2:] != (size, size):
         pixels = F.interpolate(pixels, (size, size), mode="bilinear", align_corners=False, antialias=True)

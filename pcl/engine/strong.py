@@ -24,7 +24,7 @@ import torch
 from torch.nn import functional as F
 
 from pcl.engine import augment
-from pcl.methods.base import Augmentation
+from pcl.engine.stage import Augmentation
 from pcl.types import Bool, Float, Int64, Tensor, UInt8
 
 DRAWS = 4  # operations per image

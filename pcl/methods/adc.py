@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from annotated_types import Gt
+from pydantic import PositiveFloat, PositiveInt
 
 from pcl import losses
-from pcl.methods import base, embedded
+from pcl.constraints import Closure
+from pcl.engine.stage import Optimizer, Questions, Stage
+from pcl.methods import embedded
+from pcl.strategies.base import Choice, Chosen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,19 +25,19 @@ class ADCSettings(embedded.EmbeddedSettings):
     cluster. The paper starts from random weights; `autoencoder` gives it the start of the others.
     """
 
-    optimizer: base.Optimizer = "sgd"
-    lr: Annotated[float, Gt(0)] = 1e-3
-    epochs: base.Positive = 100
+    optimizer: Optimizer = "sgd"
+    lr: PositiveFloat = 1e-3
+    epochs: PositiveInt = 100
     autoencoder: embedded.Autoencoder | None = None
-    rounds: base.Positive = 5
-    pair_epochs: base.Positive = 100
-    pair_lr: Annotated[float, Gt(0)] = 1e-3
-    pair_batch: base.Positive = 64
-    margin: base.Above = 1.0
+    rounds: PositiveInt = 5
+    pair_epochs: PositiveInt = 100
+    pair_lr: PositiveFloat = 1e-3
+    pair_batch: PositiveInt = 64
+    margin: PositiveFloat = 1.0
     reduction: Literal["sum", "mean"] = "sum"
-    strategy: str = "hub_boundary"
-    closure: Literal["full", "none"] = "none"
-    max_pairs: base.Positive | None = None
+    strategy: Chosen = Choice.of("hub_boundary")
+    closure: Closure = "none"
+    max_pairs: PositiveInt | None = None
 
 
 class Method(embedded.Embedded):
@@ -48,24 +51,18 @@ class Method(embedded.Embedded):
     settings: ADCSettings
     pretraining = embedded.pretraining(ADCSettings)
 
-    def stages(self) -> list[base.Stage]:
+    def stages(self) -> list[Stage]:
         """For every round: training on pairs, the first of them random, then clustering."""
         s = self.settings
         shares = [self.budget // s.rounds + (number < self.budget % s.rounds) for number in range(s.rounds)]
         stages = self.autoencoding()
+        batches = self.batches(size=2 * s.pair_batch, streams=("pairs",), views=(), max_pairs=s.max_pairs)
+        optimiser = self.optimiser(name="rmsprop", lr=s.pair_lr)
         for number, share in enumerate(shares):
+            by = s.strategy if number and s.strategy.name != "random" else None
+            questions = Questions(first=share, by=by, pool=(number, s.rounds))
             pairs = self.stage(
-                f"pairs{number + 1}",
-                s.pair_epochs,
-                streams=("pairs",),
-                views=(),
-                optimizer="rmsprop",
-                lr=s.pair_lr,
-                batch_size=2 * s.pair_batch,
-                max_pairs=s.max_pairs,
-                questions=share,
-                questions_by=s.strategy if number else "random",
-                pool=(number, s.rounds),
+                f"pairs{number + 1}", s.pair_epochs, batches=batches, optimiser=optimiser, questions=questions
             )
             stages += [pairs, self.clustering(f"cluster{number + 1}")]
         return stages
@@ -79,14 +76,14 @@ class Method(embedded.Embedded):
 
     def start_stage(self, session: Session) -> None:
         """Centres from k-means on what the pairs have taught, anew in every round."""
-        if session.stage.streams == ("images",):
+        if session.stage.batches.streams == ("images",):
             super().start_stage(session)
 
     def start_epoch(self, session: Session) -> None:
         """The target distribution, where clustering needs it."""
-        if session.stage.streams == ("images",):
+        if session.stage.batches.streams == ("images",):
             super().start_epoch(session)
 
     def end_epoch(self, session: Session) -> bool:
         """Whether clustering has settled; training on pairs never ends early."""
-        return session.stage.streams == ("images",) and super().end_epoch(session)
+        return session.stage.batches.streams == ("images",) and super().end_epoch(session)

@@ -1,118 +1,30 @@
-"""What a method is: settings, stages, and the few things the training loop asks of it."""
+"""What a method is: its settings, its stages, and what it takes and gives."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from annotated_types import Ge, Gt, Interval
 from numpy.typing import NDArray
+from pydantic import model_validator
 
-from pcl.config import Strict
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from pcl.constraints import Constraints
-    from pcl.engine.session import Batch, Session
-
-Kind = Literal["images", "pairs", "must", "cannot"]
-Recipe = Literal["standard", "weak", "strong"]
-Optimizer = Literal["adam", "sgd", "rmsprop"]
-Positive = Annotated[int, Gt(0)]
-NonNegative = Annotated[float, Ge(0)]
-Above = Annotated[float, Gt(0)]
-Probability = Annotated[float, Interval(ge=0, le=1)]
-
-
-class Backbone(Strict):
-    """The network under every head."""
-
-    depth: Literal[10, 18, 34] = 34
-    width: Positive = 64
-    stem: Literal["imagenet", "small"] = "imagenet"
-
-
-class Augmentation(Strict):
-    """How a random view of an image is drawn, and the normalisation of every image."""
-
-    crop_area: tuple[Probability, Probability] = (0.08, 1.0)
-    crop_ratio: tuple[Above, Above] = (3 / 4, 4 / 3)
-    flip: Probability = 0.5
-    jitter: tuple[NonNegative, NonNegative, NonNegative, NonNegative] = (0.4, 0.4, 0.4, 0.1)
-    jitter_probability: Probability = 0.8
-    grey_probability: Probability = 0.2
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    std: tuple[Above, ...] = (0.229, 0.224, 0.225)
-
-
-class DeepSettings(Strict):
-    """The settings that every method with a network has."""
-
-    image_size: Positive = 128
-    backbone: Backbone = Backbone()
-    augmentation: Augmentation = Augmentation()
-    batch_size: Annotated[int, Ge(2)] = 128
-    epochs: Positive = 500
-    optimizer: Optimizer = "adam"
-    lr: Annotated[float, Gt(0)] = 1e-5
-    momentum: Probability = 0.9
-    weight_decay: NonNegative = 0.0
-    clip: NonNegative | None = None
-    evaluate_every: Positive = 1
+from pcl.config import Strict, did_you_mean
+from pcl.constraints import Closure, Constraints
+from pcl.engine.stage import Batches, DeepSettings, Optimiser, Stage
+from pcl.engine.trainable import Trainable
+from pcl.errors import UserError
+from pcl.strategies.base import Chosen, settings_of
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One phase of training: what is optimised, for how long, on which batches, asking which questions.
-
-    Batches: every epoch passes through its `streams` one after another: "images" are all training images, "pairs" the
-    known must-links and cannot-links together, "must" and "cannot" one kind of them. With `fixed` a batch of images
-    keeps its members for the whole run; otherwise they are drawn anew every epoch. Of the known pairs, at most
-    `max_pairs` of each kind are trained on. `views` names the recipe of each random view of an image (none: the
-    images as they are). `schedule` gives the factor on `lr` after so many epochs, in fractions of one.
-
-    Questions: `questions` pairs are asked before the first step, chosen by `questions_by` from part `pool[0]` of
-    `pool[1]` random parts of the images, or `within_batches` that are fixed. With a `strategy`, one more question is
-    asked in every batch of images at every step while budget is left.
-
-    A `pretraining` stage is run once and shared by every arm and budget that agrees on it.
-    """
-
-    name: str
-    epochs: int
-    lr: float
-    batch_size: int
-    streams: tuple[Kind, ...] = ("images",)
-    fixed: bool = False
-    views: tuple[Recipe, ...] = ("standard", "standard")
-    max_pairs: int | None = None
-    optimizer: Optimizer = "adam"
-    momentum: float = 0.0
-    nesterov: bool = False
-    schedule: Callable[[float], float] | None = None
-    weight_decay: float = 0.0
-    clip: float | None = None
-    questions: int = 0
-    questions_by: str = "random"
-    pool: tuple[int, int] = (0, 1)
-    within_batches: bool = False
-    strategy: str | None = None
-    extend_from: int | None = None
-    frozen_statistics: bool = False
-    pretraining: bool = False
-
-
-@dataclass(frozen=True)
-class Pretraining:
-    """What a method's pretraining stages need and leave: equal needs are met once.
+class SharedStages:
+    """What a method's pretraining stages need, and what is kept of them: equal needs are met once.
 
     `on` is what they need besides images: "task" the number of clusters, "dataset" nothing. `later_settings` are
     those that they do not depend on; arms that differ in nothing else share them, and so do methods that give them
-    the same `name`. `version` is raised by hand when the same settings would leave other weights. Of the network,
+    the same `name`. `version` is raised by hand when the same settings would give other weights. Of the network,
     `parts` are kept (None: all).
     """
 
@@ -126,15 +38,18 @@ class Pretraining:
 class Method(ABC):
     """An algorithm: final subclasses only, each named `Method` in a file of its own.
 
-    `supervised` methods use answers; the others are trained once per task and scored in every orientation.
-    `version` is raised by hand when the same settings would give other numbers.
+    `supervised` methods use answers; the others are trained once per task and scored in every orientation. `network`
+    says whether a network is trained, and `reads` what is taken of another arm, if anything. `version` is raised by
+    hand when the same settings would give other numbers.
     """
 
     version: ClassVar[int]
     supervised: ClassVar[bool]
+    network: ClassVar[bool]
+    reads: ClassVar[Literal["features", "clusters"] | None] = None
     Settings: ClassVar[type[Strict]]
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
-    pretraining: ClassVar[Pretraining | None] = None
+    pretraining: ClassVar[SharedStages | None] = None
 
     def __init__(self, settings: Any, clusters: int, budget: int) -> None:
         self.settings, self.clusters, self.budget = settings, clusters, budget
@@ -144,15 +59,28 @@ class Method(ABC):
         """Questions asked before pretraining; 0 where pretraining is unsupervised."""
         return 0
 
+    def stages(self) -> list[Stage]:
+        """The phases of training, in order; none where no network is trained."""
+        return []
+
+    def constraints(self, images: int) -> Constraints:
+        """What is known about so many training images before the first answer, and how answers are closed."""
+        return Constraints(images)
+
+    def scored(self, images: int) -> int:
+        """Of so many images in the order of the data set, how many are scored."""
+        return images
+
 
 class FrozenMethod(Method):
-    """A method that trains no network: it clusters pixels, or what another arm, its source, has left.
+    """A method that trains no network: it clusters pixels, or what another arm, its source, has written.
 
-    `reads` is what it takes of its source: "features", or "clusters". A supervised one asks nothing itself; it takes
-    over the answers of another arm.
+    `reads` is what it takes of its source. A supervised one asks nothing itself; it takes over the answers of another
+    arm.
     """
 
-    reads: ClassVar[Literal["features", "clusters"]] = "features"
+    network = False
+    reads: ClassVar[Literal["features", "clusters"] | None] = "features"
 
     @abstractmethod
     def cluster(
@@ -167,59 +95,99 @@ class FrozenMethod(Method):
         """
 
 
-class DeepMethod(Method):
-    """A method that trains a network batch by batch."""
+class DeepMethod(Method, Trainable):
+    """A method that trains a network batch by batch; `Trainable` says what the training loop asks of it."""
 
+    network = True
     settings: DeepSettings
 
     @abstractmethod
     def stages(self) -> list[Stage]:
         """The phases of training, in order."""
 
-    @abstractmethod
-    def build(self, channels: int) -> nn.ModuleDict:
-        """A fresh network for images of so many channels."""
+    def check(self, images: dict[str, int], channels: int) -> None:
+        """Hold the settings against a data set, before anything is trained.
+
+        Args:
+            images: how many there are in each split.
+            channels: of every image.
+
+        Raises:
+            UserError: they do not fit; the message begins with the setting.
+        """
+        for name in ("mean", "std"):
+            values = getattr(self.settings.augmentation, name)
+            if len(values) not in (1, channels):
+                raise UserError(
+                    f"augmentation.{name}: {len(values)} values, but the images have {channels} channels; give one "
+                    "value for each, or one for all"
+                )
+
+    def batches(self, **others: Any) -> Batches:
+        """Batches of the size that the settings say."""
+        return Batches(**{"size": self.settings.batch_size, **others})
+
+    def optimiser(self, **others: Any) -> Optimiser:
+        """The optimiser that the settings say."""
+        s = self.settings
+        said = {
+            "name": s.optimizer,
+            "lr": s.lr,
+            "momentum": s.momentum,
+            "weight_decay": s.weight_decay,
+            "clip": s.clip,
+        }
+        return Optimiser(**{**said, **others})
 
     def stage(self, name: str, epochs: int, **others: Any) -> Stage:
-        """A stage with the settings that every stage of a method shares."""
-        shared = ("optimizer", "lr", "momentum", "weight_decay", "clip", "batch_size")
-        common = {field: getattr(self.settings, field) for field in shared}
-        return Stage(name=name, epochs=epochs, **{**common, **others})
+        """A stage with the batches and the optimiser that the settings say, where no others are given."""
+        return Stage(name, epochs, **{"batches": self.batches(), "optimiser": self.optimiser(), **others})
 
-    @abstractmethod
-    def forward(self, network: nn.ModuleDict, batch: Batch) -> dict[str, Tensor]:
-        """What the losses need.
 
-        Where questions are asked in batches, `z` [R, M], the rows of all views, and `p` [R, K], their probabilities.
-        """
+class Asking(DeepSettings):
+    """The settings of every method with a network that asks.
 
-    @abstractmethod
-    def loss(self, outputs: dict[str, Tensor], batch: Batch, session: Session) -> dict[str, Tensor]:
-        """Named scalar terms, weighted; their sum is minimised."""
+    `strategy` chooses the pairs: its name, or a mapping of `name` and its settings. `query` holds settings for
+    whichever strategy is chosen, as far as it has them, so that a preset can set them for all. `closure` "full" also
+    trains on what the answers imply. `parity` adds, for two clusters, that two cannot-links imply a must-link.
+    """
 
-    @abstractmethod
-    def probabilities(self, network: nn.ModuleDict, images: Tensor) -> Tensor:
-        """Cluster probabilities [B, K] of images as they are [B, C, S, S]."""
+    strategy: Chosen
+    closure: Closure = "full"
+    parity: bool = False
 
-    @abstractmethod
-    def embed(self, network: nn.ModuleDict, images: Tensor) -> Tensor:
-        """Features [B, D] of images as they are [B, C, S, S]."""
+    @model_validator(mode="before")
+    @classmethod
+    def _query(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "query" not in values:
+            return values
+        values = dict(values)
+        query, chosen = values.pop("query"), values.get("strategy", cls.model_fields["strategy"].default)
+        if not isinstance(query, dict):
+            raise ValueError("query: give settings of the strategy, such as {epsilon: 0.2}")
+        known = settings_of()
+        for name in query.keys() - known:
+            raise ValueError(f"query.{name}: unknown key{did_you_mean(name, known)}")
+        said = chosen if isinstance(chosen, dict) else {"name": getattr(chosen, "name", chosen)}
+        try:
+            own = settings_of([said["name"]])
+        except (UserError, KeyError, TypeError, AttributeError):
+            return values  # the field `strategy` says what is wrong
+        return values | {"strategy": {name: value for name, value in query.items() if name in own} | said}
 
-    def start_stage(self, session: Session) -> None:
-        """Called before the first epoch of a stage: centres, prototypes, banks."""
+    @model_validator(mode="after")
+    def _parity_is_a_closure(self) -> Self:
+        if self.parity and self.closure == "none":
+            raise ValueError("parity: true is a kind of closure; set closure: full, or parity: false")
+        return self
 
-    def start_epoch(self, session: Session) -> None:
-        """Called before every epoch: targets computed over the whole set.
 
-        Must depend on nothing but the network and `session.state`, so that a resumed epoch begins alike.
-        """
+class AskingMethod(DeepMethod):
+    """A method with a network that asks questions."""
 
-    def prepare(self, batch: Batch, session: Session) -> None:
-        """Called before every step: what a batch needs besides its own images, such as views of neighbours."""
+    supervised = True
+    settings: Asking
 
-    def after_step(self, outputs: dict[str, Tensor], batch: Batch, session: Session) -> None:
-        """Called after every update, without gradient: moving averages, queues, banks."""
-
-    def end_epoch(self, session: Session) -> bool:
-        """Called after every epoch; True ends the stage early, once the budget is spent. Never decided by labels."""
-        return False
+    def constraints(self, images: int) -> Constraints:
+        """Nothing known yet; what follows from an answer is as the settings say."""
+        return Constraints(images, closure=self.settings.closure, parity=self.settings.parity)

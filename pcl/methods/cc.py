@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from annotated_types import Gt
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from pcl import losses, networks
+from pcl.engine.stage import DeepSettings, Stage
 from pcl.methods import base
 
 if TYPE_CHECKING:
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
     from pcl.engine.session import Batch, Session
 
 
-class CCSettings(base.DeepSettings):
+class CCSettings(DeepSettings):
     """Settings of CC."""
 
-    features: base.Positive = 128
-    temperature: Annotated[float, Gt(0)] = 0.5
-    column_temperature: Annotated[float, Gt(0)] = 1.0
-    entropy_weight: base.NonNegative = 1.0
+    features: PositiveInt = 128
+    temperature: PositiveFloat = 0.5
+    column_temperature: PositiveFloat = 1.0
+    entropy_weight: NonNegativeFloat = 1.0
 
 
 class Method(base.DeepMethod):
@@ -35,7 +36,7 @@ class Method(base.DeepMethod):
     Settings = CCSettings
     settings: CCSettings
 
-    def stages(self) -> list[base.Stage]:
+    def stages(self) -> list[Stage]:
         """One stage, end to end."""
         return [self.stage("train", self.settings.epochs)]
 

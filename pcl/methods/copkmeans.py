@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 from pcl import seed as seeds
 from pcl.assignment import Floats, Ints, assign
@@ -17,9 +18,9 @@ from pcl.methods import base
 class COPKMeansSettings(Strict):
     """Settings of COP-KMeans: `iterations` bounds one start, `moves` the repair of one assignment."""
 
-    starts: base.Positive = 20
-    iterations: base.Positive = 300
-    moves: base.Positive = 50
+    starts: PositiveInt = 20
+    iterations: PositiveInt = 300
+    moves: PositiveInt = 50
 
 
 def squares(rows: NDArray[np.floating], centres: Floats) -> Floats:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from annotated_types import Gt
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from pcl import losses
-from pcl.methods import base, embedded
+from pcl.engine.stage import Stage
+from pcl.methods import embedded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,12 +23,12 @@ class DCCSettings(embedded.EmbeddedSettings):
     each kind.
     """
 
-    lr: Annotated[float, Gt(0)] = 1e-3
-    batch_size: Annotated[int, Gt(1)] = 256
-    kl_weight: base.NonNegative = 0.1
-    must_weight: base.NonNegative = 0.1
-    cannot_weight: base.NonNegative = 1.0
-    size_weight: base.NonNegative = 0.0
+    lr: PositiveFloat = 1e-3
+    batch_size: int = Field(256, ge=2)
+    kl_weight: NonNegativeFloat = 0.1
+    must_weight: NonNegativeFloat = 0.1
+    cannot_weight: NonNegativeFloat = 1.0
+    size_weight: NonNegativeFloat = 0.0
     kernel_power: Literal[1, 2] = 1
 
 
@@ -43,9 +44,9 @@ class Method(embedded.Embedded):
     settings: DCCSettings
     pretraining = embedded.pretraining(DCCSettings)
 
-    def stages(self) -> list[base.Stage]:
+    def stages(self) -> list[Stage]:
         """A denoising autoencoder, then clustering: images, must-links and cannot-links in every epoch."""
-        cluster = self.clustering("cluster", streams=("images", "must", "cannot"), **self.asking())
+        cluster = self.clustering("cluster", "images", "must", "cannot", questions=self.questions())
         return [*self.autoencoding(), cluster]
 
     def outputs(self, network: nn.ModuleDict, batch: Batch) -> dict[str, Tensor]:

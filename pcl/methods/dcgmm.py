@@ -6,9 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Gt, Lt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from pcl import losses, networks, schedules
-from pcl.methods import base, embedded
+from pcl.engine.stage import Probability, Stage
+from pcl.methods import embedded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,15 +27,15 @@ class DCGMMSettings(embedded.EmbeddedSettings):
     `tolerance` 0 no epoch is left out.
     """
 
-    lr: Annotated[float, Gt(0)] = 1e-3
-    batch_size: Annotated[int, Gt(1)] = 128
+    lr: PositiveFloat = 1e-3
+    batch_size: int = Field(128, ge=2)
     autoencoder: embedded.Autoencoder = embedded.Autoencoder()
-    confidence: base.NonNegative = 10_000.0
+    confidence: NonNegativeFloat = 10_000.0
     flip: Annotated[float, Gt(0), Lt(0.5)] | None = None
-    recon_scale: base.NonNegative = 1.0
-    lr_decay: base.Probability = 0.9
-    decay_every: base.Positive = 20
-    tolerance: base.Probability = 0.0
+    recon_scale: NonNegativeFloat = 1.0
+    lr_decay: Probability = 0.9
+    decay_every: PositiveInt = 20
+    tolerance: Probability = 0.0
 
 
 class Method(embedded.Embedded):
@@ -48,17 +50,18 @@ class Method(embedded.Embedded):
     settings: DCGMMSettings
     pretraining = embedded.pretraining(DCGMMSettings)
 
-    def stages(self) -> list[base.Stage]:
+    def stages(self) -> list[Stage]:
         """The autoencoder, then the mixture: batches of images and batches of linked pairs."""
         s = self.settings
         decay = partial(schedules.decay, rate=s.lr_decay, every=s.decay_every)
-        mixture = self.clustering("cluster", streams=("images", "pairs"), schedule=decay, **self.asking())
+        optimiser, questions = self.optimiser(schedule=decay), self.questions()
+        mixture = self.clustering("cluster", "images", "pairs", optimiser=optimiser, questions=questions)
         return [*self.autoencoding(), mixture]
 
     def build(self, channels: int) -> nn.ModuleDict:
         """Backbone, embedding (the mean), log variance, decoder and mixture."""
         s = self.settings
-        network = networks.autoencoder.embedding_network(s, channels)
+        network = self.encoder(channels)
         network["log_variance"] = networks.centres.narrow(network["backbone"].features, s.embedding)
         network["mixture"] = networks.centres.Mixture(self.clusters, s.embedding)
         return network

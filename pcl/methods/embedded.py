@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from annotated_types import Ge
-from pydantic import model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from pcl import losses, networks
 from pcl import seed as seeds
 from pcl.config import Strict
+from pcl.engine.stage import Kind, Optimiser, Probability, Questions, Stage
 from pcl.methods import base
+from pcl.strategies.base import Choice, Chosen
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -19,18 +20,19 @@ if TYPE_CHECKING:
     from pcl.engine.session import Batch, Session
 
 AUTOENCODE = "autoencode"
+TARGET = "target_distribution"
 
 
 class Autoencoder(Strict):
     """The denoising autoencoder that training starts from."""
 
-    epochs: base.Positive = 300
-    lr: base.Above = 1e-3
-    batch_size: Annotated[int, Ge(2)] = 256
-    corruption: base.Probability = 0.2
+    epochs: PositiveInt = 300
+    lr: PositiveFloat = 1e-3
+    batch_size: int = Field(256, ge=2)
+    corruption: Probability = 0.2
 
 
-class EmbeddedSettings(base.DeepSettings):
+class EmbeddedSettings(base.Asking):
     """The settings that the whole family has.
 
     `strategy` "random" asks the whole budget before clustering, as the papers do; any other one asks in batches.
@@ -38,13 +40,11 @@ class EmbeddedSettings(base.DeepSettings):
     Clustering ends when fewer than a share `tolerance` of the images change cluster in an epoch.
     """
 
-    embedding: base.Positive = 10
+    embedding: PositiveInt = 10
     autoencoder: Autoencoder | None = Autoencoder()
-    tolerance: base.Probability = 0.001
-    strategy: str = "random"
-    closure: Literal["full", "none"] = "full"
-    parity: bool = False
-    max_pairs: base.Positive | None = 6000
+    tolerance: Probability = 0.001
+    strategy: Chosen = Choice.of("random")
+    max_pairs: PositiveInt | None = 6000
 
     @model_validator(mode="after")
     def _fits_the_decoder(self) -> Self:
@@ -54,46 +54,51 @@ class EmbeddedSettings(base.DeepSettings):
         return self
 
 
-def pretraining(settings: type[EmbeddedSettings]) -> base.Pretraining:
+def pretraining(settings: type[EmbeddedSettings]) -> base.SharedStages:
     """The autoencoder, which every method of the family and every task of a data set share."""
     needed = {"image_size", "backbone", "augmentation", "embedding", "autoencoder"}
     later = frozenset(settings.model_fields) - needed
-    return base.Pretraining("autoencoder", 1, "dataset", later, ("backbone", "embedding", "decoder"))
+    return base.SharedStages("autoencoder", 1, "dataset", later, ("backbone", "embedding", "decoder"))
 
 
-class Embedded(base.DeepMethod):
+class Embedded(base.AskingMethod):
     """A method that clusters in the embedding of an encoder, by default with centroids and a self-made target."""
 
-    supervised = True
     settings: EmbeddedSettings
 
-    def stages(self) -> list[base.Stage]:
+    def stages(self) -> list[Stage]:
         """The autoencoder, where there is one, then what the method does with its embedding."""
-        return [*self.autoencoding(), self.clustering("cluster", **self.asking())]
+        return [*self.autoencoding(), self.clustering("cluster", questions=self.questions())]
 
-    def autoencoding(self) -> list[base.Stage]:
+    def autoencoding(self) -> list[Stage]:
         """The stage of the autoencoder, or none."""
         a = self.settings.autoencoder
         if a is None:
             return []
-        own = {"optimizer": "adam", "lr": a.lr, "batch_size": a.batch_size, "weight_decay": 0.0, "clip": None}
-        return [self.stage(AUTOENCODE, a.epochs, views=(), pretraining=True, **own)]
+        batches = self.batches(size=a.batch_size, views=())
+        return [self.stage(AUTOENCODE, a.epochs, batches=batches, optimiser=Optimiser(lr=a.lr), pretraining=True)]
 
-    def asking(self) -> dict[str, Any]:
-        """When questions are asked: all before the first step, or one in each batch of images."""
+    def questions(self) -> Questions:
+        """All before the first step if they are random, or one in each batch of images."""
         s = self.settings
-        return {"questions": self.budget} if s.strategy == "random" else {"strategy": s.strategy}
+        return Questions(first=self.budget) if s.strategy.name == "random" else Questions(each_batch=s.strategy)
 
-    def clustering(self, name: str, **others: Any) -> base.Stage:
-        """A stage on images as they are, its batch statistics frozen: target and prediction are of one network."""
+    def clustering(self, name: str, *streams: Kind, **others: Any) -> Stage:
+        """A stage on unaugmented images, its batch statistics frozen: target and prediction are of one network."""
         s = self.settings
-        return self.stage(name, s.epochs, views=(), frozen_statistics=True, max_pairs=s.max_pairs, **others)
+        batches = self.batches(streams=streams or ("images",), views=(), max_pairs=s.max_pairs)
+        return self.stage(name, s.epochs, batches=batches, frozen_statistics=True, **others)
 
     def build(self, channels: int) -> nn.ModuleDict:
         """Backbone, linear embedding, centroids, and a decoder where there is an autoencoder."""
-        network = networks.autoencoder.embedding_network(self.settings, channels)
+        network = self.encoder(channels)
         network["centroids"] = networks.centres.Centroids(self.clusters, self.settings.embedding)
         return network
+
+    def encoder(self, channels: int) -> nn.ModuleDict:
+        """Backbone and linear embedding, with a decoder where there is an autoencoder."""
+        s = self.settings
+        return networks.autoencoder.embedding_network(s, channels, s.embedding, decoder=s.autoencoder is not None)
 
     def forward(self, network: nn.ModuleDict, batch: Batch) -> dict[str, Tensor]:
         """Images decoded from corrupted ones in the autoencoder; later what `outputs` gives."""
@@ -124,30 +129,31 @@ class Embedded(base.DeepMethod):
 
     def start_clusters(self, session: Session, part: str) -> None:
         """Fit a part of the network to the embedding of all images, unless there is only an autoencoder yet."""
-        session.state.pop("clusters", None)
-        session.targets = None
+        for name in ("clusters", TARGET):
+            session.state.pop(name, None)
         if session.stage.name != AUTOENCODE:
             seed = seeds.derive(session.seed, session.stage.name, "centres")
-            networks.centres.start(session.network[part], session.sweep(self.embed).numpy(), seed)
+            networks.centres.start(session.network[part], session.predict(self.embed).numpy(), seed)
 
     def start_epoch(self, session: Session) -> None:
         """The target distribution over all images, unless the end of the last epoch has left it."""
-        if session.stage.name != AUTOENCODE and session.targets is None:
-            session.targets = losses.student.target_distribution(session.sweep(self.probabilities))
+        if session.stage.name != AUTOENCODE and TARGET not in session.state:
+            session.state[TARGET] = losses.student.target_distribution(session.predict(self.probabilities))
 
     def end_epoch(self, session: Session) -> bool:
         """Whether fewer than a share `tolerance` of the images changed cluster; leaves the next epoch's target."""
         if session.stage.name == AUTOENCODE:
             return False
-        q = session.sweep(self.probabilities)
-        session.targets = losses.student.target_distribution(q)
+        q = session.predict(self.probabilities)
+        session.state[TARGET] = losses.student.target_distribution(q)
         clusters, before = q.argmax(1), session.state.get("clusters")
         session.state["clusters"] = clusters
         return before is not None and (clusters != before).float().mean().item() < self.settings.tolerance
 
     def kl(self, q: Tensor, batch: Batch, session: Session, smoothing: float = 0.0) -> Tensor:
         """KL(P‖Q), the mean over a batch of images."""
-        return losses.student.kl_divergence(session.target(batch.index), q, smoothing)
+        target = session.state[TARGET][batch.rows].to(q.device)
+        return losses.student.kl_divergence(target, q, smoothing)
 
     def reconstruction(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
         """Mean squared error over all values."""
@@ -158,7 +164,7 @@ class Embedded(base.DeepMethod):
         return losses.student.soft_assignment(network["centroids"](z))
 
     def probabilities(self, network: nn.ModuleDict, images: Tensor) -> Tensor:
-        """Cluster probabilities of images as they are."""
+        """Cluster probabilities of unaugmented images."""
         return self.assign(network, self.embed(network, images))
 
     def embed(self, network: nn.ModuleDict, images: Tensor) -> Tensor:

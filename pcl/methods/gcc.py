@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Self
 
-from annotated_types import Ge, Gt
-from pydantic import model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from pcl import losses, networks, schedules
+from pcl.engine.stage import DeepSettings, Optimizer, Stage
 from pcl.methods import base
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pcl.engine.session import Batch, Session
 
 
-class GCCSettings(base.DeepSettings):
+class GCCSettings(DeepSettings):
     """Settings of GCC.
 
     From epoch `graph_from` on, counted from 0, images are contrasted with `graph_views` of their `neighbours`, found
@@ -25,21 +25,21 @@ class GCCSettings(base.DeepSettings):
     denominator, as released.
     """
 
-    optimizer: base.Optimizer = "sgd"
-    lr: Annotated[float, Gt(0)] = 0.4
-    weight_decay: base.NonNegative = 1e-4
-    batch_size: Annotated[int, Ge(2)] = 256
-    epochs: base.Positive = 1000
-    features: base.Positive = 128
-    temperature: base.Above = 0.1
+    optimizer: Optimizer = "sgd"
+    lr: PositiveFloat = 0.4
+    weight_decay: NonNegativeFloat = 1e-4
+    batch_size: int = Field(256, ge=2)
+    epochs: PositiveInt = 1000
+    features: PositiveInt = 128
+    temperature: PositiveFloat = 0.1
     self_term: bool = True
-    graph_from: base.Positive = 51
-    graph_every: base.Positive = 5
-    neighbours: base.Positive = 5
-    graph_views: base.Positive = 3
-    bank: base.Positive = 4
-    representation_weight: base.NonNegative = 2.0
-    entropy_weight: base.NonNegative = 2.0
+    graph_from: PositiveInt = 51
+    graph_every: PositiveInt = 5
+    neighbours: PositiveInt = 5
+    graph_views: PositiveInt = 3
+    bank: PositiveInt = 4
+    representation_weight: NonNegativeFloat = 2.0
+    entropy_weight: NonNegativeFloat = 2.0
 
     @model_validator(mode="after")
     def _views_are_there(self) -> Self:
@@ -61,10 +61,11 @@ class Method(base.DeepMethod):
     Settings = GCCSettings
     settings: GCCSettings
 
-    def stages(self) -> list[base.Stage]:
+    def stages(self) -> list[Stage]:
         """One stage, in which the graph comes in after some epochs."""
         s = self.settings
-        return [self.stage("train", s.epochs, schedule=partial(schedules.cosine, epochs=s.epochs))]
+        falling = self.optimiser(schedule=partial(schedules.cosine, epochs=s.epochs))
+        return [self.stage("train", s.epochs, optimiser=falling)]
 
     def build(self, channels: int) -> nn.ModuleDict:
         """Backbone, instance head and a linear cluster head."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 from pcl import seed as seeds
 from pcl.config import Strict
@@ -14,7 +15,7 @@ from pcl.methods import base
 class KMeansSettings(Strict):
     """Settings of k-means."""
 
-    starts: base.Positive = 20
+    starts: PositiveInt = 20
 
 
 class Method(base.FrozenMethod):

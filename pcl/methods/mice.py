@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from annotated_types import Ge, Gt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from pcl import losses, networks, schedules
 from pcl import seed as seeds
+from pcl.engine.stage import DeepSettings, Optimizer, Probability, Stage
 from pcl.errors import UserError
 from pcl.methods import base
 
@@ -18,23 +19,23 @@ if TYPE_CHECKING:
     from pcl.engine.session import Batch, Session
 
 
-class MiCESettings(base.DeepSettings):
+class MiCESettings(DeepSettings):
     """Settings of MiCE.
 
     The learning rate rises over `warmup` epochs and falls to a tenth after each of the `milestones`. `queue` is the
     number of earlier embeddings that an image is told apart from; `momentum_encoder` how slowly the teacher follows.
     """
 
-    optimizer: base.Optimizer = "sgd"
-    lr: Annotated[float, Gt(0)] = 1.0
-    weight_decay: base.NonNegative = 1e-4
-    batch_size: Annotated[int, Gt(1)] = 256
-    epochs: base.Positive = 1000
-    warmup: Annotated[int, Ge(0)] = 10
-    milestones: tuple[base.Positive, ...] = (480, 640, 800)
-    features: base.Positive = 128
-    queue: base.Positive = 16384
-    momentum_encoder: base.Probability = 0.999
+    optimizer: Optimizer = "sgd"
+    lr: PositiveFloat = 1.0
+    weight_decay: NonNegativeFloat = 1e-4
+    batch_size: int = Field(256, ge=2)
+    epochs: PositiveInt = 1000
+    warmup: NonNegativeInt = 10
+    milestones: tuple[PositiveInt, ...] = (480, 640, 800)
+    features: PositiveInt = 128
+    queue: PositiveInt = 16384
+    momentum_encoder: Probability = 0.999
 
 
 class Method(base.DeepMethod):
@@ -49,11 +50,12 @@ class Method(base.DeepMethod):
     Settings = MiCESettings
     settings: MiCESettings
 
-    def stages(self) -> list[base.Stage]:
+    def stages(self) -> list[Stage]:
         """One stage on three views: for the student's experts, for the teacher's, and for the gate."""
         s = self.settings
         schedule = partial(schedules.warm_steps, warmup=s.warmup, milestones=s.milestones)
-        return [self.stage("train", s.epochs, views=("standard",) * 3, schedule=schedule)]
+        batches, optimiser = self.batches(views=("standard",) * 3), self.optimiser(schedule=schedule)
+        return [self.stage("train", s.epochs, batches=batches, optimiser=optimiser)]
 
     def build(self, channels: int) -> nn.ModuleDict:
         """Backbone, experts, gate, teacher and memory."""

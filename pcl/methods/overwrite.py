@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 from pcl import seed as seeds
 from pcl.assignment import assign
@@ -17,7 +18,7 @@ from pcl.methods import base
 class OverwriteSettings(Strict):
     """Settings of the overwriting: `moves` bounds the repair of violations (K > 2)."""
 
-    moves: base.Positive = 50
+    moves: PositiveInt = 50
 
 
 class Method(base.FrozenMethod):

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from annotated_types import Ge, Gt
-from pydantic import model_validator
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from pcl import losses, networks
+from pcl.engine.stage import Probability, Questions, Stage
+from pcl.errors import UserError
 from pcl.methods import base
-from pcl.strategies.base import StrategySettings
+from pcl.strategies.base import Choice, Chosen, Form
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from pcl.engine.session import Batch, Session
-
-Form = Literal["paper", "release"]
-
 
 RELEASED_LOSSES = {
     "self_term": False,
@@ -29,30 +27,27 @@ RELEASED_LOSSES = {
 }
 
 
-class PCLSettings(base.DeepSettings):
+class PCLSettings(base.Asking):
     """Settings of PCL; docs/methods/pcl.md says which difference between paper and release each switch is."""
 
-    features: base.Positive = 128
-    heads: base.Positive = 8
+    features: PositiveInt = 128
+    heads: PositiveInt = 8
     attention: bool = True
     attention_residual: bool = False
-    clip: base.NonNegative | None = 20.0
-    temperature: Annotated[float, Gt(0)] = 1.0
-    column_temperature: Annotated[float, Gt(0)] = 2.0
-    emphasis: base.NonNegative = 4.0
+    clip: NonNegativeFloat | None = 20.0
+    temperature: PositiveFloat = 1.0
+    column_temperature: PositiveFloat = 2.0
+    emphasis: NonNegativeFloat = 4.0
     self_term: bool = True
     scale: Form = "paper"
     weights: Form = "paper"
     cluster_similarity: Literal["cosine", "dot"] = "cosine"
     columns: Form = "paper"
     balance: Literal["pooled", "per_view", "printed"] = "pooled"
-    strategy: str = "joint"
-    query: StrategySettings = StrategySettings()
-    initial_questions: Annotated[int, Ge(0)] = 100
-    warmup_epochs: Annotated[int, Ge(0)] = 10
-    closure: Literal["full", "none"] = "full"
-    parity: bool = False
-    extend_proportion: base.Probability = 0.0
+    strategy: Chosen = Choice.of("joint")
+    initial_questions: NonNegativeInt = 100
+    warmup_epochs: NonNegativeInt = 10
+    extend_proportion: Probability = 0.0
     drop_last_evaluation: bool = False
 
     @model_validator(mode="after")
@@ -62,7 +57,7 @@ class PCLSettings(base.DeepSettings):
         return self
 
 
-class Method(base.DeepMethod):
+class Method(base.AskingMethod):
     """Personalised clustering: constrained contrast, attention between images, one question a batch a step.
 
     Source: Geng et al., "Personalized Clustering via Targeted Representation Learning", AAAI-25; reference code
@@ -70,15 +65,14 @@ class Method(base.DeepMethod):
     """
 
     version = 1
-    supervised = True
     Settings = PCLSettings
     settings: PCLSettings
-    pretraining = base.Pretraining(
+    pretraining = base.SharedStages(
         name="pcl",
         version=1,
         on="task",
         later_settings=frozenset(
-            {"epochs", "strategy", "query", "extend_proportion", "drop_last_evaluation", "evaluate_every"}
+            {"epochs", "strategy", "extend_proportion", "drop_last_evaluation", "evaluate_every"}
         ),
     )
     presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -104,20 +98,31 @@ class Method(base.DeepMethod):
         """Q₁ of Algorithm 1."""
         return settings.initial_questions
 
-    def stages(self) -> list[base.Stage]:
+    def stages(self) -> list[Stage]:
         """Pretraining on Q₁ random pairs, then active training (Algorithm 1)."""
         s = self.settings
         extend = s.epochs - round(s.extend_proportion * s.epochs)
-        warmup = self.stage(
-            "pretrain",
-            s.warmup_epochs,
-            fixed=True,
-            questions=s.initial_questions,
-            within_batches=True,
-            pretraining=True,
-        )
-        active = self.stage("train", s.epochs, fixed=True, strategy=s.strategy, extend_from=extend)
-        return [warmup, active]
+        fixed = self.batches(fixed=True)
+        random = Questions(first=s.initial_questions, within_batches=True)
+        chosen = Questions(each_batch=s.strategy)
+        return [
+            self.stage("pretrain", s.warmup_epochs, batches=fixed, questions=random, pretraining=True),
+            self.stage("train", s.epochs, batches=fixed, questions=chosen, extend_from=extend),
+        ]
+
+    def check(self, images: dict[str, int], channels: int) -> None:
+        """Also: whole batches are scored, so there must be one."""
+        super().check(images, channels)
+        if not self.scored(min(images.values())):
+            raise UserError(
+                f"drop_last_evaluation: batches of {self.settings.batch_size} leave none of {min(images.values())} "
+                "images to score; lower batch_size"
+            )
+
+    def scored(self, images: int) -> int:
+        """All images, or as in the release, those of whole batches."""
+        size = self.settings.batch_size
+        return images // size * size if self.settings.drop_last_evaluation else images
 
     def build(self, channels: int) -> nn.ModuleDict:
         """Backbone, attention between images, instance head and cluster head."""

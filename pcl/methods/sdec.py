@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
-from annotated_types import Gt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from pcl import losses
-from pcl.methods import base, embedded
+from pcl.constraints import Closure
+from pcl.engine.stage import Optimizer
+from pcl.methods import embedded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,13 +24,13 @@ class SDECSettings(embedded.EmbeddedSettings):
     units of the mean distance within the batch, so that λ means the same at every scale of the embedding.
     """
 
-    optimizer: base.Optimizer = "sgd"
-    lr: Annotated[float, Gt(0)] = 0.01
-    batch_size: Annotated[int, Gt(1)] = 256
-    pair_weight: base.NonNegative = 1e-5
+    optimizer: Optimizer = "sgd"
+    lr: PositiveFloat = 0.01
+    batch_size: int = Field(256, ge=2)
+    pair_weight: NonNegativeFloat = 1e-5
     relative: bool = False
-    closure: Literal["full", "none"] = "none"
-    max_pairs: base.Positive | None = None
+    closure: Closure = "none"
+    max_pairs: PositiveInt | None = None
 
 
 class Method(embedded.Embedded):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Interval
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from pcl import losses, networks, schedules
 from pcl import seed as seeds
+from pcl.engine.stage import DeepSettings, Optimizer, Probability, Stage
 from pcl.errors import UserError
 from pcl.methods import base
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 MOCO, SELF, SEMI = "moco", "self", "semi"
 
 
-class SPICESettings(base.DeepSettings):
+class SPICESettings(DeepSettings):
     """Settings of SPICE's stages: `moco_…` contrast, `lr` and `epochs` of the heads, `semi_…` the classifier.
 
     `label_ratio` is the share of N/K images that every cluster labels: below 1 the images between clusters are left
@@ -28,29 +30,29 @@ class SPICESettings(base.DeepSettings):
     takes the classifier's backbone over from the contrast.
     """
 
-    lr: Annotated[float, Gt(0)] = 5e-3
-    epochs: base.Positive = 100
-    batch_size: Annotated[int, Ge(2)] = 128
-    features: base.Positive = 128
-    moco_epochs: base.Positive = 1000
-    moco_optimizer: base.Optimizer = "sgd"
-    moco_lr: Annotated[float, Gt(0)] = 0.015
-    moco_queue: base.Positive = 12800
-    moco_momentum: base.Probability = 0.999
-    moco_temperature: base.Above = 0.2
-    heads: base.Positive = 10
-    center_ratio: base.Probability = 0.5
+    lr: PositiveFloat = 5e-3
+    epochs: PositiveInt = 100
+    batch_size: int = Field(128, ge=2)
+    features: PositiveInt = 128
+    moco_epochs: PositiveInt = 1000
+    moco_optimizer: Optimizer = "sgd"
+    moco_lr: PositiveFloat = 0.015
+    moco_queue: PositiveInt = 12800
+    moco_momentum: Probability = 0.999
+    moco_temperature: PositiveFloat = 0.2
+    heads: PositiveInt = 10
+    center_ratio: Probability = 0.5
     label_ratio: Annotated[float, Interval(gt=0, le=1)] = 1.0
-    relabel_every: base.Positive = 8
-    neighbours: base.Positive = 100
-    agreement: base.Probability = 0.99
-    confidence: base.Probability = 0.99
-    semi_epochs: Annotated[int, Ge(0)] = 40
+    relabel_every: PositiveInt = 8
+    neighbours: PositiveInt = 100
+    agreement: Probability = 0.99
+    confidence: Probability = 0.99
+    semi_epochs: NonNegativeInt = 40
     semi_start: Literal["random", "self"] = "random"
-    semi_lr: Annotated[float, Gt(0)] = 0.03
-    semi_batch: base.Positive = 64
-    semi_momentum: base.Probability = 0.999
-    threshold: base.Probability = 0.95
+    semi_lr: PositiveFloat = 0.03
+    semi_batch: PositiveInt = 64
+    semi_momentum: Probability = 0.999
+    threshold: Probability = 0.95
 
 
 class Method(base.DeepMethod):
@@ -64,7 +66,7 @@ class Method(base.DeepMethod):
     supervised = False
     Settings = SPICESettings
     settings: SPICESettings
-    pretraining = base.Pretraining(
+    pretraining = base.SharedStages(
         name="spice",
         version=1,
         on="dataset",
@@ -74,24 +76,17 @@ class Method(base.DeepMethod):
         parts=("backbone",),
     )
 
-    def stages(self) -> list[base.Stage]:
+    def stages(self) -> list[Stage]:
         """Contrast with a queue; heads on frozen features; a classifier on reliable labels and its own."""
         s = self.settings
-        rate = {"lr": s.moco_lr, "schedule": partial(schedules.cosine, epochs=s.moco_epochs, floor=0.0)}
-        optimizer = {"optimizer": s.moco_optimizer, "weight_decay": 1e-4, **rate}
-        moco = self.stage(MOCO, s.moco_epochs, pretraining=True, **optimizer)
-        heads = self.stage(SELF, s.epochs, views=("strong",), frozen_statistics=True)
-        semi = self.stage(
-            SEMI,
-            s.semi_epochs,
-            optimizer="sgd",
-            nesterov=True,
-            lr=s.semi_lr,
-            weight_decay=5e-4,
-            views=("weak", "strong"),
-            batch_size=7 * s.semi_batch,
-            schedule=partial(schedules.fixmatch, epochs=s.semi_epochs),
-        )
+        falling = partial(schedules.cosine, epochs=s.moco_epochs, floor=0.0)
+        contrast = self.optimiser(name=s.moco_optimizer, lr=s.moco_lr, weight_decay=1e-4, schedule=falling)
+        half = partial(schedules.fixmatch, epochs=s.semi_epochs)
+        classify = self.optimiser(name="sgd", lr=s.semi_lr, nesterov=True, weight_decay=5e-4, schedule=half)
+        batches = self.batches(size=7 * s.semi_batch, views=("weak", "strong"))
+        moco = self.stage(MOCO, s.moco_epochs, optimiser=contrast, pretraining=True)
+        heads = self.stage(SELF, s.epochs, batches=self.batches(views=("strong",)), frozen_statistics=True)
+        semi = self.stage(SEMI, s.semi_epochs, batches=batches, optimiser=classify)
         return [moco, heads, semi] if s.semi_epochs else [moco, heads]
 
     def build(self, channels: int) -> nn.ModuleDict:
@@ -117,7 +112,7 @@ class Method(base.DeepMethod):
 
     def start_heads(self, session: Session) -> None:
         """The features of all images, which no longer change."""
-        session.state = {"features": session.sweep(self.embed).to(session.device)}
+        session.state = {"features": session.predict(self.embed).to(session.device)}
 
     def start_classifier(self, session: Session) -> None:
         """The reliable images and their clusters; where wanted, the contrast's backbone."""

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from pcl.methods.embedded import EmbeddedSettings
+from pcl.engine.stage import DeepSettings
 from pcl.networks.backbone import ResNet, conv3x3
 from pcl.types import Float, Tensor
 
@@ -40,12 +40,12 @@ class Decoder(nn.Module):
         return self.rest(self.first(z))
 
 
-def embedding_network(settings: EmbeddedSettings, channels: int) -> nn.ModuleDict:
-    """Backbone and a linear embedding without norm; a decoder where training starts from an autoencoder."""
-    b, size = settings.backbone, settings.embedding
+def embedding_network(settings: DeepSettings, channels: int, size: int, *, decoder: bool) -> nn.ModuleDict:
+    """Backbone and a linear embedding of `size` values, without norm; a decoder on wish."""
+    b = settings.backbone
     backbone = ResNet(channels, b.depth, b.width, b.stem)
     parts: dict[str, nn.Module] = {"backbone": backbone, "embedding": nn.Linear(backbone.features, size)}
-    if settings.autoencoder is not None:
+    if decoder:
         parts["decoder"] = Decoder(size, backbone.features, channels, settings.image_size)
     return nn.ModuleDict(parts)
 

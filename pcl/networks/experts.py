@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from pcl.engine.stage import DeepSettings
 from pcl.losses import contrastive, experts
-from pcl.methods.base import DeepSettings
 from pcl.networks.backbone import ResNet
 from pcl.networks.momentum import slow_copy
 from pcl.types import Float, Tensor

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from pcl.methods.base import DeepSettings
+from pcl.engine.stage import DeepSettings
 from pcl.networks.backbone import ResNet
 from pcl.types import Float, Tensor
 

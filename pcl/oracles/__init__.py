@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import ArrayLike
-
 from pcl import registry
-from pcl.config import did_you_mean
+from pcl.config import Strict, validate
 from pcl.errors import UserError
-from pcl.oracles.base import BudgetExhausted, Oracle
+from pcl.oracles.base import Context, Oracle, Question
 
-__all__ = ["BudgetExhausted", "Oracle", "check", "get", "make", "names", "spec"]
+__all__ = ["Context", "Oracle", "Question", "check", "get", "make", "names", "spec"]
 
 
 def names() -> list[str]:
@@ -33,45 +30,34 @@ def get(name: str) -> type[Oracle]:
     return oracle
 
 
-def check(name: str, settings: Mapping[str, Any]) -> None:
-    """Hold the names of an oracle's settings against those it takes.
+def check(name: str, settings: Mapping[str, Any]) -> Strict:
+    """The settings of an oracle.
 
     Raises:
-        UserError: no such oracle, or an unknown or missing setting.
+        UserError: no such oracle, or a setting is unknown, missing or wrong.
     """
-    signature = inspect.signature(get(name)).parameters
-    taken = {k: p for k, p in signature.items() if k not in ("labels", "budget", "seed")}
-    for setting in sorted(settings.keys() - taken.keys()):
-        raise UserError(f"oracle {name}: no such setting{did_you_mean(setting, taken)}")
-    for setting in sorted(k for k, p in taken.items() if p.default is p.empty and k not in settings):
-        raise UserError(f"oracle {name}: the setting {setting!r} is missing")
+    found: Strict = validate(get(name).Settings, dict(settings), f"oracle {name}")
+    return found
 
 
 def spec(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What an oracle's answers depend on but for the labels and the seed; a file counts by its content.
+    """What an oracle's answers depend on but for the targets and the seed; a file counts by its content.
 
     Raises:
         UserError: no such oracle, or a file of its settings cannot be read.
     """
-    files = get(name).files
-    return {"name": name, "settings": {k: _digest(v) if k in files else v for k, v in settings.items()}}
+    oracle, values = get(name), check(name, settings).model_dump(mode="json")
+    counted = {key: _digest(value) if key in oracle.files else value for key, value in values.items()}
+    return {"name": name, "version": oracle.version, "settings": counted}
 
 
-def make(name: str, settings: Mapping[str, Any], *, labels: ArrayLike, budget: int, seed: int) -> Oracle:
-    """An oracle that knows the target clusters `labels` (int [N]) and will answer `budget` questions.
-
-    Args:
-        name: its file.
-        settings: what the oracle takes beyond the three below, such as `flip` of the noisy one.
-        labels: target cluster per image.
-        budget: answers that it may still give; after a resume, what is left.
-        seed: of everything random in its answers.
+def make(name: str, settings: Mapping[str, Any], context: Context) -> Oracle:
+    """An oracle that sees the context.
 
     Raises:
-        UserError: no such oracle, an unknown or missing setting, or a wrong value.
+        UserError: no such oracle, or a setting is unknown, missing or wrong.
     """
-    check(name, settings)
-    return get(name)(labels, budget=budget, seed=seed, **settings)
+    return get(name)(check(name, settings), context)
 
 
 def _digest(path: str) -> str:

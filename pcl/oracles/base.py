@@ -1,62 +1,93 @@
-"""What every oracle has: one question, and a budget that it owns."""
+"""What an oracle is: it looks at a run from outside and answers one question at a time."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
-from pcl.errors import UserError
+from pcl.config import Strict
 
 
-class BudgetExhausted(UserError):
-    """A question was asked after the last one that the budget pays for."""
+@dataclass(frozen=True)
+class Question:
+    """Are training images i and j in the same cluster?
+
+    Attributes:
+        i: an image.
+        j: another image.
+        step: training step at which it is asked.
+        epoch: epoch at which it is asked.
+        stage: stage in which it is asked.
+        terms: the score terms that chose the pair, by name.
+    """
+
+    i: int
+    j: int
+    step: int = 0
+    epoch: int = 0
+    stage: str = ""
+    terms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Context:
+    """All that an oracle may look at.
+
+    Attributes:
+        size: N, the number of training images.
+        seed: of everything random in its answers.
+        clusters: the names of the target clusters; none where nobody has named them.
+        targets: target cluster of every training image, int [N]; None where nobody knows them.
+        image: a training image by its position, uint8 [H, W, C].
+    """
+
+    size: int
+    seed: int
+    clusters: tuple[str, ...]
+    targets: NDArray[np.int64] | None
+    image: Callable[[int], NDArray[np.uint8]]
 
 
 class Oracle(ABC):
-    """Answers questions about N images until its budget is spent.
+    """Answers questions: final subclasses only, each named `Oracle` in a file of its own.
+
+    Budget and log are the journal's; an oracle only replies.
 
     Attributes:
-        labels: target cluster per image, int [N].
-        remaining: answers that it will still give.
-        seed: of everything random in its answers.
-        files: settings that name files.
+        version: raised by hand when the same settings would give other answers.
+        interactive: whether a person answers, so that equal runs may differ. Snakemake does not start such runs.
+        needs_targets: whether it answers from the target clusters.
+        files: settings that name files; in a run's key they count by their content.
     """
 
+    version: ClassVar[int]
+    Settings: ClassVar[type[Strict]] = Strict
+    interactive: ClassVar[bool] = False
+    needs_targets: ClassVar[bool] = False
     files: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, labels: ArrayLike, *, budget: int, seed: int) -> None:
-        """Know the labels and the budget.
+    def __init__(self, settings: Any, context: Context) -> None:
+        """Know the settings and what there is to see.
 
         Raises:
-            UserError: the budget is negative.
+            UserError: a file of the settings cannot be used.
         """
-        if budget < 0:
-            raise UserError(f"budget: {budget} questions cannot be asked; use 0 or more")
-        self.labels, self.seed = np.asarray(labels), seed
-        self._budget, self._spent = budget, 0
-
-    @property
-    def remaining(self) -> int:
-        """Answers that the budget still pays for."""
-        return self._budget - self._spent
-
-    def answer(self, i: int, j: int) -> bool | None:
-        """Whether images i and j belong to the same cluster; None (unsure) costs nothing.
-
-        Raises:
-            BudgetExhausted: the budget is spent.
-        """
-        if self.remaining == 0:
-            raise BudgetExhausted(
-                f"images {i} and {j}: the budget of {self._budget} questions is spent; raise it to ask more"
-            )
-        same = self._reply(i, j)
-        self._spent += same is not None
-        return same
+        self.settings, self.context = settings, context
 
     @abstractmethod
-    def _reply(self, i: int, j: int) -> bool | None:
-        """The answer itself."""
+    def reply(self, question: Question) -> bool | None:
+        """Whether the two images belong to the same cluster; None is "not sure".
+
+        Raises:
+            UserError: there is no answer, and none can be had by asking again.
+        """
+
+    def same(self, question: Question) -> bool:
+        """Whether the target clusters of the two images are equal; for oracles with `needs_targets`."""
+        assert self.context.targets is not None, "an oracle that needs targets is not planned where there are none"
+        return bool(self.context.targets[question.i] == self.context.targets[question.j])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pcl.errors import UserError
+from pcl.oracles.base import Question
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Answer:
     epoch: int
     stage: str
     terms: dict[str, float]
+
+    @classmethod
+    def to(cls, question: Question, number: int, same: bool | None) -> Answer:
+        """The answer to a question."""
+        return cls(number=number, same=same, **vars(question))
 
 
 _TYPES: dict[str, tuple[type, ...]] = {

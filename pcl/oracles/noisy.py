@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from numpy.typing import ArrayLike
+from pydantic import Field
 
-from pcl.errors import UserError
+from pcl.config import Strict
 from pcl.oracles import base
 from pcl.seed import numpy_generator
+
+
+class NoisySettings(Strict):
+    """Settings of the noisy oracle: `flip` is the probability of the wrong answer."""
+
+    flip: float = Field(ge=0, le=1)
 
 
 class Oracle(base.Oracle):
@@ -18,17 +24,13 @@ class Oracle(base.Oracle):
     Source: independent flips are the usual model of a noisy annotator.
     """
 
-    def __init__(self, labels: ArrayLike, *, budget: int, seed: int, flip: float) -> None:
-        """Know how often to err.
+    version = 1
+    needs_targets = True
+    Settings = NoisySettings
+    settings: NoisySettings
 
-        Raises:
-            UserError: flip is no probability, or the budget is negative.
-        """
-        super().__init__(labels, budget=budget, seed=seed)
-        if not (isinstance(flip, int | float) and 0 <= flip <= 1):
-            raise UserError(f"oracle noisy: flip is {flip!r}; it must be a probability, 0 to 1")
-        self._flip = flip
-
-    def _reply(self, i: int, j: int) -> bool:
-        draw = numpy_generator(self.seed, "noisy oracle", min(i, j), max(i, j)).random()
-        return bool(self.labels[i] == self.labels[j]) != (draw < self._flip)
+    def reply(self, question: base.Question) -> bool:
+        """The truth, or its opposite."""
+        pair = min(question.i, question.j), max(question.i, question.j)
+        draw = numpy_generator(self.context.seed, "noisy oracle", *pair).random()
+        return self.same(question) != (draw < self.settings.flip)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from os import PathLike
-from typing import Literal
+from typing import Any
 
-from numpy.typing import ArrayLike
-
-from pcl.constraints import Constraints
+from pcl.config import Strict
+from pcl.constraints import Closure, Constraints
 from pcl.errors import UserError
 from pcl.oracles import base
 from pcl.oracles.log import read
 
 
+class ReplaySettings(Strict):
+    """Settings of the replay: the path of an answers.jsonl, and what may not contradict itself in it."""
+
+    log: str
+    closure: Closure = "full"
+
+
 class Oracle(base.Oracle):
-    """Looks each pair up in an answer log, in whatever order it is asked; the labels are not used.
+    """Looks each pair up in an answer log, in whatever order it is asked; the targets are not used.
 
     A pair that was first skipped and answered later is answered at once. Answers may not contradict each other, nor,
     with `closure` full, what follows from others: a run never asks what it knows already, and would not notice.
@@ -22,40 +27,34 @@ class Oracle(base.Oracle):
     Source: the log is the run folder's answers.jsonl.
     """
 
+    version = 1
+    Settings = ReplaySettings
+    settings: ReplaySettings
     files = frozenset({"log"})
 
-    def __init__(
-        self,
-        labels: ArrayLike,
-        *,
-        budget: int,
-        seed: int,
-        log: str | PathLike[str],
-        closure: Literal["full", "none"] = "full",
-    ) -> None:
+    def __init__(self, settings: Any, context: base.Context) -> None:
         """Read the log.
 
         Raises:
             UserError: the log is missing or broken, contradicts itself, or names images out of range.
         """
-        super().__init__(labels, budget=budget, seed=seed)
-        if closure not in ("full", "none"):
-            raise UserError(f"oracle replay: closure is {closure!r}; it must be full or none")
-        self._log = log
-        answers = read(log)
+        super().__init__(settings, context)
+        answers = read(self.settings.log)
         pairs = ((a.i, a.j, a.same) for a in answers if a.i != a.j)
         try:
-            Constraints.fold(len(self.labels), pairs, closure=closure)
+            Constraints.fold(context.size, pairs, closure=self.settings.closure)
         except UserError as error:
-            raise UserError(f"{log}: {error}") from error
+            raise UserError(f"{self.settings.log}: {error}") from error
         skipped = {frozenset((a.i, a.j)): None for a in answers}
         self._same = skipped | {frozenset((a.i, a.j)): a.same for a in answers if a.same is not None}
 
-    def _reply(self, i: int, j: int) -> bool | None:
+    def reply(self, question: base.Question) -> bool | None:
+        """What the log says."""
+        i, j = question.i, question.j
         try:
             return self._same[frozenset((i, j))]
         except KeyError:
             raise UserError(
-                f"{self._log}: images {i} and {j} were never asked about; a replay answers only what was "
+                f"{self.settings.log}: images {i} and {j} were never asked about; a replay answers only what was "
                 "recorded, so use the task, orientation, arm and seed of the recorded run"
             ) from None

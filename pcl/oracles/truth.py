@@ -6,10 +6,14 @@ from pcl.oracles import base
 
 
 class Oracle(base.Oracle):
-    """Says "same" exactly when the two labels are equal.
+    """Says "same" exactly when the two target clusters are equal.
 
     Source: the simulated user of PCL (AAAI-25).
     """
 
-    def _reply(self, i: int, j: int) -> bool:
-        return bool(self.labels[i] == self.labels[j])
+    version = 1
+    needs_targets = True
+
+    def reply(self, question: base.Question) -> bool:
+        """The truth."""
+        return self.same(question)

@@ -51,7 +51,7 @@ class Entry:
     @property
     def command(self) -> str:
         """What makes the run again."""
-        return _make(self.run.path / "metrics.json")
+        return _make(self.run.folder.last)
 
     @property
     def words(self) -> str:
@@ -237,7 +237,7 @@ def write(plan: Plan, summary: pd.DataFrame, drawn: Iterable[Path], out: Path) -
 
 def _record(run: Run) -> dict[str, Any]:
     """What a run's folder says about how it came to be."""
-    files = [run.path / name for name in ("metrics.json", "provenance.json")]
+    files = [run.folder.last, run.folder.provenance]
     metrics, provenance = (artifacts.read_json(file) if file.exists() else {} for file in files)
     arrays = metrics.get("data", {}).get("sha256", {})
     data = ", ".join(f"{name.removesuffix('.npy')} {sha256[:12]}" for name, sha256 in sorted(arrays.items()))

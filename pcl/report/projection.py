@@ -13,7 +13,6 @@ from threadpoolctl import threadpool_limits
 from pcl import artifacts, datasets, orientations
 from pcl.config import Projection, did_you_mean
 from pcl.errors import UserError
-from pcl.methods.base import DeepMethod
 from pcl.plan import Plan
 
 Embedding = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -49,7 +48,7 @@ def project(plan: Plan, name: str, out: Path, ways: dict[str, Embedding] = WAYS)
     Raises:
         UserError: the study has no such figure, its arm trains no network, or a run is missing.
     """
-    from pcl import runs
+    from pcl.run import execute
 
     known = [known for known, figure in plan.config.figures.items() if isinstance(figure, Projection)]
     if name not in known:
@@ -59,15 +58,15 @@ def project(plan: Plan, name: str, out: Path, ways: dict[str, Embedding] = WAYS)
     seed = plan.study.seeds[0]
     shown = {o: plan.run(plan.study.projection, o, item.arm, seed) for o in item.orientations}
     first = next(iter(shown.values()))
-    if not issubclass(first.method, DeepMethod):
+    if not first.method.network:
         raise UserError(f"figures.{name}.arm: {item.arm} trains no network; choose an arm that does")
     split = getattr(datasets.load(first.data.path), item.split)
     index = _some(len(split.labels), item.points)
     # Every run of one seed begins with the same weights.
-    features = {"before": runs.features(first, trained=False)[item.split]}
+    features = {"before": execute.features(first, trained=False)[item.split]}
     arrays: dict[str, NDArray[np.generic]] = {}
     for orientation, run in shown.items():
-        features[orientation] = runs.features(run)[item.split]
+        features[orientation] = execute.features(run)[item.split]
         targets = orientations.read(run.targets[orientation].path)
         arrays[f"targets_{orientation}"] = getattr(targets, item.split)[index]
         arrays[f"clusters_{orientation}"] = np.array(targets.clusters)

@@ -1,32 +1,89 @@
-"""What a strategy sees and what it gives back."""
+"""What a strategy is: its settings, what it sees, and the pairs that it gives back."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
-from pcl.config import Strict
+from pydantic import BeforeValidator
+
+from pcl import registry
+from pcl.config import Strict, validate
+from pcl.errors import UserError
 
 if TYPE_CHECKING:
     import torch
 
+    from pcl.constraints import Constraints
     from pcl.types import Bool, Float, Int64, Tensor
 
-Choice = tuple[int, int, dict[str, float]]
+Pair = tuple[int, int, dict[str, float]]
+Form = Literal["paper", "release"]
 
 
-class StrategySettings(Strict):
-    """Settings of the scores.
+class Choice(Strict):
+    """A strategy by its name, with everything that its choices depend on.
 
-    `epsilon` is the similarity taken as most uncertain (Eq. 6). `form` chooses between the equations as printed and
-    the released code (differences 7, 8 and 9 of the register in docs/methods/pcl.md).
+    In params.yaml it is a name, or a mapping of `name` and the strategy's settings.
     """
 
+    name: str
+    version: int
+    settings: dict[str, Any]
+
+    @classmethod
+    def of(cls, name: str, **settings: Any) -> Choice:
+        """A strategy with some settings, its defaults for the others.
+
+        Raises:
+            UserError: there is no such strategy, or a setting is unknown or wrong.
+        """
+        strategy = _strategy(name)
+        resolved = validate(strategy.Settings, settings, f"strategy {name}")
+        return cls(name=name, version=strategy.version, settings=resolved.model_dump(mode="json"))
+
+    @property
+    def sees(self) -> Scope:
+        """What the strategy looks at."""
+        return _strategy(self.name).sees
+
+    def make(self) -> Strategy:
+        """The strategy itself."""
+        strategy = _strategy(self.name)
+        return strategy(strategy.Settings(**self.settings))
+
+
+def choose(value: Any) -> Any:
+    """The `Choice` that a name or a mapping in params.yaml stands for; raises ValueError where there is none."""
+    words = {"name": value} if isinstance(value, str) else value
+    if not isinstance(words, Mapping) or not isinstance(words.get("name"), str):
+        return value
+    try:
+        return Choice.of(**words)
+    except UserError as error:
+        raise ValueError(str(error)) from error
+
+
+Chosen = Annotated[Choice, BeforeValidator(choose)]
+"""The type of a setting that names a strategy."""
+
+Scope = Literal["batch", "pool", "features"]
+
+
+class ScoreSettings(Strict):
+    """Settings of PCL's scores: the equations as printed, or the released code's (docs/methods/pcl.md, 7 to 9)."""
+
+    form: Form = "paper"
+
+
+class UncertaintySettings(ScoreSettings):
+    """Settings of the scores with S_up; `epsilon` is the similarity taken as most uncertain (Eq. 6)."""
+
     epsilon: float = 0.2
-    form: Literal["paper", "release"] = "paper"
 
 
 @dataclass(frozen=True)
@@ -79,18 +136,61 @@ class PairView:
         return self.views[0] @ self.views[-1].T
 
 
-class Strategy(ABC):
-    """Chooses pairs: final subclasses only, each named `Strategy` in a file of its own."""
+@dataclass(frozen=True)
+class FeatureView:
+    """What is known about all training images at once. Nothing in it is N × N, and nothing made of it should be.
 
-    def __init__(self, settings: StrategySettings) -> None:
+    Attributes:
+        features: of every training image, in evaluation mode.
+        p: cluster probabilities of every training image.
+        constraints: what the answers so far say; `constraints.relation(i, j)` is None for a pair not known.
+        unsure: pairs i < j that were answered "not sure".
+        remaining: questions left over the budget, r in [0, 1].
+        generator: source of every draw.
+    """
+
+    features: Float[Tensor, "N D"]
+    p: Float[Tensor, "N K"]
+    constraints: Constraints
+    unsure: frozenset[tuple[int, int]]
+    remaining: float
+    generator: torch.Generator
+
+    def open(self, i: int, j: int) -> bool:
+        """Whether images i and j make a question: two images about which nothing is known and nobody was unsure."""
+        pair = min(i, j), max(i, j)
+        return i != j and pair not in self.unsure and self.constraints.relation(i, j) is None
+
+
+View = TypeVar("View", PairView, FeatureView)
+
+
+class Strategy(ABC, Generic[View]):
+    """Chooses pairs: final subclasses only, each named `Strategy` in a file of its own.
+
+    `version` is raised by hand when the same settings would choose other pairs. `sees` is what the strategy looks at:
+
+    - "batch": a `PairView` of the images of a batch, one pair a step; or of a pool, where a stage asks first.
+    - "pool": a `PairView` of a pool of images, before a stage's first step.
+    - "features": a `FeatureView` of all training images, before a stage's first step.
+
+    The last two are asked in rounds: `select` is called again, with what the answers have taught, until the questions
+    are spent or it finds none.
+    """
+
+    version: ClassVar[int]
+    sees: ClassVar[Scope] = "batch"
+    Settings: ClassVar[type[Strict]] = Strict
+
+    def __init__(self, settings: Any) -> None:
         self.settings = settings
 
     @abstractmethod
-    def select(self, view: PairView, count: int) -> list[Choice]:
+    def select(self, view: View, count: int) -> list[Pair]:
         """At most `count` pairs to ask about, the best first: rows a and b of the view, and what ranked them."""
 
 
-class Scoring(Strategy):
+class Scoring(Strategy[PairView]):
     """A strategy that gives every pair a score."""
 
     @abstractmethod
@@ -101,7 +201,7 @@ class Scoring(Strategy):
         """The pairs that may be asked: those not known yet."""
         return view.candidates
 
-    def select(self, view: PairView, count: int) -> list[Choice]:
+    def select(self, view: PairView, count: int) -> list[Pair]:
         """The pairs of the highest scores, each with its score and the terms of it."""
         allowed, scores = self.allowed(view), self.scores(view)
         ranked = scores["score"].masked_fill(~allowed, -math.inf).flatten()
@@ -116,3 +216,14 @@ def uniform_scores(view: PairView) -> Float[Tensor, "B B"]:
     """A uniform draw for every pair."""
     draws = view.p.new_empty(view.candidates.shape, device=view.generator.device)
     return draws.uniform_(generator=view.generator).to(view.p.device)
+
+
+def settings_of(strategies: Iterable[str] | None = None) -> set[str]:
+    """The names of all settings that some strategies have; of all strategies unless some are given."""
+    names = registry.names("pcl.strategies", "Strategy") if strategies is None else strategies
+    return {field for name in names for field in _strategy(name).Settings.model_fields}
+
+
+def _strategy(name: str) -> type[Strategy]:
+    strategy: type[Strategy] = registry.get("pcl.strategies", "Strategy", name)
+    return strategy

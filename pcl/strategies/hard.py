@@ -16,6 +16,10 @@ class Strategy(base.Scoring):
     Source: Geng et al., AAAI-25, Eq. 7; reference code hhdxwen/PCL@943dfcc, train.py.
     """
 
+    version = 1
+    Settings = base.ScoreSettings
+    settings: base.ScoreSettings
+
     def scores(self, view: base.PairView) -> dict[str, Float[Tensor, "B B"]]:
         """S_hp as the score."""
         from pcl.strategies import terms

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pcl.types import Float, Tensor
 
 
-class Strategy(base.Strategy):
+class Strategy(base.Strategy[base.PairView]):
     """In every cluster, pairs of its surest image with its least sure ones, clusters asked about by their size.
 
     Source: Sun et al., "Active deep image clustering", Knowledge-Based Systems 2022 (ADC), Algorithm 1.
@@ -20,7 +20,9 @@ class Strategy(base.Strategy):
     question, for which the rounding leaves nothing, goes to a cluster drawn by its size.
     """
 
-    def select(self, view: base.PairView, count: int) -> list[base.Choice]:
+    version = 1
+
+    def select(self, view: base.PairView, count: int) -> list[base.Pair]:
         """Pairs (hub, boundary image), each with the boundary image's probability of its cluster."""
         clusters = view.p.argmax(1)
         sizes = clusters.bincount(minlength=view.p.shape[1])

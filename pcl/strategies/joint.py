@@ -17,6 +17,10 @@ class Strategy(base.Scoring):
     Differs: `form="release"` does not weigh S_up by r.
     """
 
+    version = 1
+    Settings = base.UncertaintySettings
+    settings: base.UncertaintySettings
+
     def scores(self, view: base.PairView) -> dict[str, Float[Tensor, "B B"]]:
         """S with both of its terms."""
         from pcl.strategies import terms

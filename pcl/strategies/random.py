@@ -17,6 +17,8 @@ class Strategy(base.Scoring):
     Differs: the released baseline also draws pairs that are known already; see `random_released`.
     """
 
+    version = 1
+
     def scores(self, view: base.PairView) -> dict[str, Float[Tensor, "B B"]]:
         """Uniform random scores."""
         return {"score": base.uniform_scores(view)}

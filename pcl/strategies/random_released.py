@@ -19,6 +19,8 @@ class Strategy(base.Scoring):
     Source: hhdxwen/PCL@943dfcc, train.py (difference 10 of the register in docs/methods/pcl.md).
     """
 
+    version = 1
+
     def scores(self, view: base.PairView) -> dict[str, Float[Tensor, "B B"]]:
         """Uniform random scores."""
         return {"score": base.uniform_scores(view)}

@@ -16,6 +16,10 @@ class Strategy(base.Scoring):
     Source: Geng et al., AAAI-25, Eq. 6; reference code hhdxwen/PCL@943dfcc, train.py.
     """
 
+    version = 1
+    Settings = base.UncertaintySettings
+    settings: base.UncertaintySettings
+
     def scores(self, view: base.PairView) -> dict[str, Float[Tensor, "B B"]]:
         """S_up as the score."""
         from pcl.strategies import terms

@@ -5,11 +5,14 @@ import copy
 import pytest
 import torch
 
-from pcl import registry, runs
+from pcl import registry
 from pcl import seed as seeds
-from pcl.constraints import Constraints
 from pcl.engine import loop
+from pcl.engine.images import Images
+from pcl.engine.known import Known
 from pcl.engine.session import Session
+from pcl.oracles.base import Question
+from pcl.run import execute
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -47,10 +50,8 @@ def start():
         images = torch.randint(0, 256, (n, 1, 8, 8), generator=g, dtype=torch.uint8)
         with seeds.global_torch(seed, "weights"):
             network = method.build(1)
-        closing = {key: getattr(method.settings, key) for key in ("closure",) if hasattr(method.settings, key)}
-        constraints = Constraints(n, **closing)
-        split = {"train": images, "test": images[: n // 2]}
-        return method, Session(seed, method.settings, split, network, CPU, budget, constraints)
+        splits = Images({"train": images, "test": images[: n // 2]}, method.settings, CPU)
+        return method, Session(seed, splits, network, Known(method.constraints(n), budget))
 
     return make
 
@@ -79,7 +80,7 @@ def train():
             except StopIteration:
                 return seen
             reply = None
-            if isinstance(event, loop.Question):
+            if isinstance(event, Question):
                 seen.questions.append((event.i, event.j))
                 if asked:
                     asked(event, session)
@@ -169,7 +170,7 @@ def pretrained():
     """Trains what a run starts from, and has it trained anew the next time; the bytes of the weights."""
 
     def bytes_of(run):
-        folder = runs.pretrain(run)
+        folder = execute.pretrain(run)
         (folder / "spec.json").unlink()
         return (folder / "model.safetensors").read_bytes()
 

@@ -30,7 +30,9 @@ def questions(train):
         train(
             method,
             session,
-            asked=lambda q, s: found.append((s.stage.name, q.i, q.j, set(s.pool(*s.stage.pool).tolist()))),
+            asked=lambda q, s: found.append(
+                (s.stage.name, q.i, q.j, set(s.sampler.pool(*s.stage.questions.pool).tolist()))
+            ),
             **hooks,
         )
         return found
@@ -48,7 +50,7 @@ class TestRounds:
     @settings(max_examples=50, deadline=None)
     def test_share_the_budget_whether_or_not_they_divide_it(self, budget, rounds):
         stages = Method(Method.Settings(rounds=rounds, image_size=8), 2, budget).stages()
-        shares = [stage.questions for stage in stages if stage.name.startswith("pairs")]
+        shares = [stage.questions.first for stage in stages if stage.name.startswith("pairs")]
         assert len(shares) == rounds and sum(shares) == budget and max(shares) - min(shares) <= 1
 
     def test_pairs_and_clustering_take_turns(self, adc, train):
@@ -66,7 +68,7 @@ class TestRounds:
         method, session = adc()
         found = questions(method, session)
         assert Counter(name for name, *_ in found) == {"pairs1": 4, "pairs2": 4, "pairs3": 3}
-        pools = [session.pool(t, 3).tolist() for t in range(3)]
+        pools = [session.sampler.pool(t, 3).tolist() for t in range(3)]
         assert sorted(image for pool in pools for image in pool) == list(range(30))
         for t, pool in enumerate(pools):
             for i, j, whole in of(found, f"pairs{t + 1}"):
@@ -76,12 +78,12 @@ class TestRounds:
         """A question tells what ranked it: nothing, or the boundary image's probability of the hub's cluster."""
         method, session = adc()
         train(method, session)
-        terms = {(a.stage, tuple(a.terms)) for a in session.answers}
+        terms = {(a.stage, tuple(a.terms)) for a in session.known.answers}
         assert terms == {("pairs1", ()), ("pairs2", ("probability",)), ("pairs3", ("probability",))}
         other, twin = adc(strategy="hard")
         train(other, twin)
-        assert [(a.i, a.j) for a in twin.answers[:4]] == [(a.i, a.j) for a in session.answers[:4]]
-        assert {(a.stage, tuple(a.terms)) for a in twin.answers[4:]} == {
+        assert [(a.i, a.j) for a in twin.known.answers[:4]] == [(a.i, a.j) for a in session.known.answers[:4]]
+        assert {(a.stage, tuple(a.terms)) for a in twin.known.answers[4:]} == {
             ("pairs2", ("score",)),
             ("pairs3", ("score",)),
         }
@@ -95,8 +97,8 @@ class TestRounds:
         def hub_and_boundary(question, s):
             if s.stage.name == "pairs1":
                 return
-            pool = s.pool(*s.stage.pool)
-            q = dict(zip(pool.tolist(), s.sweep(method.probabilities, index=pool), strict=True))
+            pool = s.sampler.pool(*s.stage.questions.pool)
+            q = dict(zip(pool.tolist(), s.predict(method.probabilities, index=pool), strict=True))
             cluster = int(q[question.i].argmax())
             members = [image for image in q if int(q[image].argmax()) == cluster]
             ranked = sorted(members, key=lambda image: -float(q[image][cluster]))
@@ -115,12 +117,13 @@ class TestRounds:
         method, session = adc(strategy=strategy, clusters=3)
         found = questions(method, session)
         pairs = [(i, j) for _, i, j, _ in found]
-        assert len(set(pairs)) == len(pairs) == session.spent == 11
+        assert len(set(pairs)) == len(pairs) == session.known.spent == 11
         assert all(i < j and {i, j} <= pool for _, i, j, pool in found)
 
     def test_unsure_answers_are_made_up_for(self, adc):
         """They cost nothing, and the round goes on with other pairs."""
         from pcl.engine import loop
+        from pcl.oracles.base import Question
 
         method, session = adc()
         training, reply, asked = loop.train(method, session, method.stages(), None), None, []
@@ -130,10 +133,10 @@ class TestRounds:
             except StopIteration:
                 break
             reply = None
-            if isinstance(event, loop.Question):
+            if isinstance(event, Question):
                 asked.append((event.i, event.j))
                 reply = None if len(asked) % 3 == 0 else event.i % 2 == event.j % 2
-        assert session.spent == 11 and len(asked) > 11
+        assert session.known.spent == 11 and len(asked) > 11
         assert len(set(asked)) == len(asked)
 
 
@@ -143,7 +146,7 @@ class TestPairs:
         method, session = adc(pair_batch=5, pair_epochs=2)
         seen = watch(method, "loss", lambda _, batch, s: batch)
         train(method, session)
-        assert len({a.same for a in session.answers[:4]}) == 2, "both kinds were answered in the first round"
+        assert len({a.same for a in session.known.answers[:4]}) == 2, "both kinds were answered in the first round"
         for t, known in enumerate([4, 8, 11]):
             for epoch in range(2):
                 batches = [b for b in seen if b.stage == f"pairs{t + 1}" and b.epoch == epoch]
@@ -154,7 +157,7 @@ class TestPairs:
                     for b in batches
                     for i, j, one in zip(*np.split(b.index, 2), b.same, strict=True)
                 ]
-                assert sorted(rows) == sorted((a.i, a.j, a.same) for a in session.answers[:known])
+                assert sorted(rows) == sorted((a.i, a.j, a.same) for a in session.known.answers[:known])
         assert any(len(set(b.same.tolist())) == 2 for b in seen if b.kind == "pairs")
 
     @pytest.mark.parametrize("reduction", ["sum", "mean"])
@@ -181,7 +184,7 @@ class TestPairs:
         """The closure of ADC's hubs would be thousands of pairs: it is off unless asked for."""
         method, session = adc(budget=11, n=12, rounds=1)
         train(method, session)
-        assert sum(map(len, session.constraints.pairs())) == 11
+        assert sum(map(len, session.known.constraints.pairs())) == 11
         assert type(method).Settings().closure == "none"
 
 
@@ -192,7 +195,7 @@ class TestClustering:
         starts = watch(
             method,
             "start_stage",
-            lambda *_: (session.stage.name, session.network["centroids"].centres, session.sweep(method.embed)),
+            lambda *_: (session.stage.name, session.network["centroids"].centres, session.predict(method.embed)),
             after=True,
         )
         train(method, session)

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pcl import registry, runs
+from pcl import registry
 from pcl.methods.base import DeepMethod
 from pcl.oracles import log
+from pcl.run import execute
+from pcl.run.checkpoint import Checkpoint
 
 METHODS = registry.names("pcl.methods", "Method")
 ARMS = {m: m for m in METHODS} | {"copkmeans": "cop-kmeans", "overwrite": "kmeans-overwrite"}
@@ -22,8 +24,8 @@ def complete(run):
         if other is not None:
             complete(other)
     if run.pretraining is not None and not (run.pretraining.path / "spec.json").exists():
-        runs.pretrain(run)
-    return runs.train(run)
+        execute.pretrain(run)
+    return execute.train(run)
 
 
 def files(folder):
@@ -107,8 +109,8 @@ def test_interrupted_equals_uninterrupted(workspace, plan, method, at, monkeypat
         (elsewhere / "results" / name).symlink_to(prepared / "results" / name)
     monkeypatch.chdir(elsewhere)
     if run.pretraining is not None:
-        runs.pretrain(run)
-    save, saved = runs._save, []
+        execute.pretrain(run)
+    save, saved = Checkpoint.epoch_ended, []
 
     def save_and_die(*arguments):
         save(*arguments)
@@ -117,8 +119,8 @@ def test_interrupted_equals_uninterrupted(workspace, plan, method, at, monkeypat
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "_save", save_and_die)
+        patch.setattr(Checkpoint, "epoch_ended", save_and_die)
         with pytest.raises(KeyboardInterrupt):
-            runs.train(run)
+            execute.train(run)
     assert not (run.path / "metrics.json").exists()
-    assert files(runs.train(run)) == whole
+    assert files(execute.train(run)) == whole

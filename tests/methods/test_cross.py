@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from pcl import registry, runs
+from pcl import registry
 from pcl.methods.base import DeepMethod
 from pcl.oracles import log
 from pcl.plan import Plan
+from pcl.run import execute
 
 METHODS = {name: registry.get("pcl.methods", "Method", name) for name in registry.names("pcl.methods", "Method")}
 ASKING = [name for name, cls in METHODS.items() if cls.supervised and issubclass(cls, DeepMethod)]
@@ -47,8 +48,8 @@ def test_every_strategy_drives_every_method(shared, crossed, monkeypatch, method
     monkeypatch.chdir(shared)
     run = crossed.run("digits10-4", "personalized", f"{method}-under-{strategy}", 0, BUDGET)
     if run.pretraining is not None:
-        runs.pretrain(run)
-    folder = runs.train(run)
+        execute.pretrain(run)
+    folder = execute.train(run)
     answers = log.read(folder / "answers.jsonl")
     pairs = [(a.i, a.j) for a in answers]
     assert len(answers) == len(set(pairs)) == BUDGET
@@ -69,6 +70,6 @@ def test_questions_are_asked_in_batches_of_images_only(start, train, watch, meth
     kinds = watch(trained, "prepare", lambda batch, _: batch.kind)
     asked_in = []
     seen = train(trained, session, asked=lambda *_: asked_in.append(kinds[-1]))
-    assert set(asked_in) == {"images"} and len(asked_in) == session.spent == 10
+    assert set(asked_in) == {"images"} and len(asked_in) == session.known.spent == 10
     assert all(i < j for i, j in seen.questions)
     assert {"images"} < set(kinds), "there were others"

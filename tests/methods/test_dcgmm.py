@@ -73,9 +73,9 @@ class TestTheBound:
         train(method, session)
         noise = torch.cat([(o["z"] - o["mean"]) / (o["log_variance"] / 2).exp() for o, *_ in seen]).flatten()
         assert abs(noise.mean()) < 0.2 and abs(noise.std() - 1) < 0.2
-        first, again = (session.sweep(method.probabilities) for _ in range(2))
+        first, again = (session.predict(method.probabilities) for _ in range(2))
         assert torch.equal(first, again)
-        z = session.sweep(method.embed)
+        z = session.predict(method.embed)
         means, log_variances, _ = session.network["mixture"]()
         density = Independent(Normal(means, (log_variances / 2).exp()), 1).log_prob(z[:, None])
         assert torch.allclose(first, density.softmax(1), atol=1e-4)
@@ -100,7 +100,7 @@ class TestTheAnswers:
             p, size, expected = out["p"].tolist(), len(batch.index), 0.0
             for a, b in combinations(range(size), 2):
                 i, j = int(batch.index[a]), int(batch.index[b])
-                known = session.constraints.relation(i, j) if i != j else None
+                known = session.known.constraints.relation(i, j) if i != j else None
                 if known is not None:
                     together = sum(x * y for x, y in zip(p[a], p[b], strict=True))
                     expected -= (1 if known else -1) * 2 * 7.0 / size * together
@@ -134,8 +134,11 @@ class TestTheRate:
         train(method, session)
         assert rates[1:] == pytest.approx([1e-2, 1e-2, 0.9e-2, 0.9e-2, 0.81e-2])
         cluster = type(method)(type(method).Settings(), 2, 0).stages()[-1]
-        assert [cluster.schedule(t) for t in (0, 19.9, 20, 45, 499)] == pytest.approx([1, 1, 0.9, 0.81, 0.9**24])
-        assert (cluster.optimizer, cluster.lr, cluster.epochs, cluster.batch_size) == ("adam", 1e-3, 500, 128)
+        assert [cluster.optimiser.schedule(t) for t in (0, 19.9, 20, 45, 499)] == pytest.approx(
+            [1, 1, 0.9, 0.81, 0.9**24]
+        )
+        rate = cluster.optimiser
+        assert (rate.name, rate.lr, cluster.epochs, cluster.batches.size) == ("adam", 1e-3, 500, 128)
 
     def test_no_epoch_is_left_out_unless_asked_for(self, dcgmm, train):
         for tolerance, count in ((0.0, 6), (1.0, 2)):
@@ -168,4 +171,4 @@ class TestNumbers:
         method, session = dcgmm(budget=20, clusters=clusters, epochs=4, confidence=1e4)
         epochs = train(method, session).epochs
         assert all(math.isfinite(value) for e in epochs for value in e.losses.values())
-        assert session.sweep(method.probabilities).isfinite().all()
+        assert session.predict(method.probabilities).isfinite().all()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pcl import runs
+from pcl.run import execute, network
 
 FAMILY = ("dcc", "sdec", "dcgmm")
 SETTINGS = {"autoencoder": {"epochs": 2, "lr": 1e-2, "batch_size": 10}, "tolerance": 0.0, "lr": 1e-2}
@@ -23,15 +23,16 @@ class TestTheAutoencoder:
         assert pretrained(first) == pretrained(other)
 
     def test_all_parts_are_taken_over(self, workspace, plan):
-        folder = runs.pretrain(plan.run("digits10-4", "personalized", "sdec", 0))
-        saved = runs._weights(folder / "model.safetensors")
+        run = plan.run("digits10-4", "personalized", "sdec", 0)
+        execute.pretrain(run)
+        saved = run.pretraining.folder.read_weights()
         assert {name.split(".")[0] for name in saved} == {"backbone", "embedding", "decoder"}
         for name in FAMILY:
             run = plan.run("digits10-4", "personalized", name, 0)
-            _, session = runs._open(run)
+            _, session = network.opened(run)
             own = session.network.state_dict()
             assert not torch.equal(own["decoder.first.0.weight"], saved["decoder.first.0.weight"])
-            runs._start_from_pretraining(run, session)
+            network.start_from_pretraining(run, session)
             started = session.network.state_dict()
             assert all(torch.equal(started[part], value) for part, value in saved.items())
 
@@ -70,7 +71,7 @@ class TestDCC:
         orders, started = clustering(method, session, epochs=2)
         epochs = train(method, session).epochs
         assert set(epochs[-1].losses) == {"reconstruction", "kl"}
-        network, images = started[0].eval(), session.plain(np.arange(20))
+        network, images = started[0].eval(), session.images.unaugmented(np.arange(20))
         optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
 
         def look(x):

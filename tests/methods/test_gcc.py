@@ -34,7 +34,7 @@ class TestWhen:
         method, session = gcc(clusters=clusters)
         terms = [set(epoch.losses) for epoch in train(method, session).epochs]
         assert terms == [{"representation"}] * 2 + [{"representation", "assignment"}] * 4
-        p = session.sweep(method.probabilities)
+        p = session.predict(method.probabilities)
         assert p.shape == (18, clusters) and torch.allclose(p.sum(1), torch.ones(18))
 
     def test_before_there_is_a_graph_the_cluster_head_stands_still(self, gcc, train, weights, same):
@@ -96,7 +96,7 @@ class TestTheViews:
         method, session = gcc(augmentation=still, epochs=6)
         batches = watch(method, "forward", lambda _, batch: (batch.index, batch.views, session.state.get("graph")))
         train(method, session)
-        pictures = session.plain(np.arange(18))
+        pictures = session.images.unaugmented(np.arange(18))
         drawn = []
         for index, views, graph in batches:
             who = [torch.cdist(view.flatten(1), pictures.flatten(1)).argmin(1).tolist() for view in views]

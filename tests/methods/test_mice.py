@@ -173,18 +173,18 @@ class TestEvaluation:
         method, session = mice(clusters=clusters)
         train(method, session)
         before = weights(session.network, buffers=True)
-        first, again = (session.sweep(method.probabilities, "train") for _ in range(2))
+        first, again = (session.predict(method.probabilities, "train") for _ in range(2))
         assert same(weights(session.network, buffers=True), before)
         assert torch.equal(first, again)
         assert torch.allclose(first.sum(1), torch.ones(20)) and first.shape == (20, clusters)
-        turned = session.sweep(method.probabilities, index=torch.arange(19, -1, -1).numpy())
+        turned = session.predict(method.probabilities, index=torch.arange(19, -1, -1).numpy())
         assert torch.allclose(turned.flip(0), first, atol=1e-5), "an image is judged by itself"
 
     def test_is_the_posterior_of_the_unchanged_image(self, mice, train):
         method, session = mice(clusters=3)
         train(method, session)
         network = copy.deepcopy(session.network).eval()
-        images = session.plain(torch.arange(4).numpy())
+        images = session.images.unaugmented(torch.arange(4).numpy())
         with torch.no_grad():
             f = network["experts"](network["backbone"](images))
             v = network["teacher"]["experts"](network["teacher"]["backbone"](images))

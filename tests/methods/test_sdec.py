@@ -50,7 +50,7 @@ class TestWithoutAWeight:
         for budget in (0, 10):
             method, session = sdec(budget=budget, pair_weight=0.0)
             train(method, session)
-            assert session.spent == budget
+            assert session.known.spent == budget
             found.append(weights(session.network, buffers=True))
         assert same(*found)
 
@@ -59,7 +59,7 @@ class TestWithoutAWeight:
         orders, started = clustering(method, session, epochs=3)
         train(method, session)
         assert all(sorted(image for rows in epoch for image in rows) == list(range(20)) for epoch in orders)
-        expected = naive_dec(started[0], session.plain(np.arange(20)), orders, lr=0.1, momentum=0.9)
+        expected = naive_dec(started[0], session.images.unaugmented(np.arange(20)), orders, lr=0.1, momentum=0.9)
         found, before = weights(session.network), weights(started[0])
         for name, w in weights(expected).items():
             assert torch.allclose(found[name], w, atol=1e-5), name
@@ -69,7 +69,7 @@ class TestWithoutAWeight:
     def test_centres_start_from_k_means_on_the_embedding(self, sdec, train, watch):
         method, session = sdec(epochs=1)
         part = session.network["centroids"]
-        starts = watch(method, "start_stage", lambda *_: (part.centres, session.sweep(method.embed)), after=True)
+        starts = watch(method, "start_stage", lambda *_: (part.centres, session.predict(method.embed)), after=True)
         train(method, session)
         centres, z = starts[-1]
         best = KMeans(2, n_init=50, random_state=3).fit(z.numpy())
@@ -121,7 +121,7 @@ class TestThePairs:
         method, session = sdec(budget=budget)
         seen = watch(method, "forward", lambda _, batch: (batch, batch.more.get("pairs")))
         train(method, session)
-        pictures = session.plain(np.arange(20)).flatten(1)
+        pictures = session.images.unaugmented(np.arange(20)).flatten(1)
         epochs = []
         for epoch in range(3):
             pairs, sizes = [], []
@@ -133,7 +133,7 @@ class TestThePairs:
                         half = len(who) // 2
                         pairs += zip(who[:half], who[half:], batch.same.tolist(), strict=True)
             assert sum(sizes) == budget and max(sizes) - min(sizes) <= 1
-            assert Counter(pairs) == Counter((a.i, a.j, a.same) for a in session.answers)
+            assert Counter(pairs) == Counter((a.i, a.j, a.same) for a in session.known.answers)
             epochs.append(pairs)
         assert budget == 2 or epochs[0] != epochs[1]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pcl import losses, runs
+from pcl import losses
 from pcl.errors import UserError
 from pcl.methods.spice import Method
 
@@ -59,18 +59,21 @@ class TestStages:
         ]
         terms = {e.stage: set(e.losses) for e in epochs}
         assert terms == {"moco": {"contrast"}, "self": {"heads"}, "semi": {"reliable", "consistency"}}
-        p = session.sweep(method.probabilities)
+        p = session.predict(method.probabilities)
         assert p.shape == (24, clusters) and torch.allclose(p.sum(1), torch.ones(24))
 
     def test_train_as_released(self):
         """SGD under half a cosine; Adam at one rate for the heads; Nesterov's SGD under 7/16 of a cosine."""
         moco, heads, semi = Method(Method.Settings(), 2, 0).stages()
-        assert (moco.optimizer, moco.lr, moco.weight_decay, moco.batch_size) == ("sgd", 0.015, 1e-4, 128)
-        assert [moco.schedule(t) for t in (0, 250, 500.7)] == pytest.approx([1, (1 + math.sqrt(0.5)) / 2, 0.5])
-        assert (heads.optimizer, heads.lr, heads.weight_decay, heads.schedule) == ("adam", 0.005, 0, None)
-        assert (semi.optimizer, semi.nesterov, semi.lr, semi.weight_decay) == ("sgd", True, 0.03, 5e-4)
-        assert (semi.batch_size, semi.views) == (7 * 64, ("weak", "strong"))
-        assert semi.schedule(40) == pytest.approx(math.cos(7 * math.pi / 16))
+        rate = moco.optimiser
+        assert (rate.name, rate.lr, rate.weight_decay, moco.batches.size) == ("sgd", 0.015, 1e-4, 128)
+        assert [rate.schedule(t) for t in (0, 250, 500.7)] == pytest.approx([1, (1 + math.sqrt(0.5)) / 2, 0.5])
+        rate = heads.optimiser
+        assert (rate.name, rate.lr, rate.weight_decay, rate.schedule) == ("adam", 0.005, 0, None)
+        rate = semi.optimiser
+        assert (rate.name, rate.nesterov, rate.lr, rate.weight_decay) == ("sgd", True, 0.03, 5e-4)
+        assert (semi.batches.size, semi.batches.views) == (7 * 64, ("weak", "strong"))
+        assert rate.schedule(40) == pytest.approx(math.cos(7 * math.pi / 16))
 
 
 class TestContrast:
@@ -123,7 +126,7 @@ class TestHeads:
         train(method, session, "self")
         changed = {name for name, part in network.items() if not same(weights(part, buffers=True), before[name])}
         assert changed == {"heads", "cluster"}
-        assert session.state["features"].equal(session.sweep(method.embed))
+        assert session.state["features"].equal(session.predict(method.embed))
 
     @pytest.mark.parametrize(("every", "expected"), [(1, [0, 1, 2, 3, 4]), (2, [0, 2, 4]), (3, [0, 3]), (9, [0])])
     def test_label_anew_every_so_many_epochs(self, spice, train, watch, every, expected):
@@ -142,7 +145,7 @@ class TestHeads:
         session.stage = next(stage for stage in method.stages() if stage.name == "self")
         method.start_stage(session)
         method.start_epoch(session)
-        h = session.sweep(method.embed)
+        h = session.predict(method.embed)
         unit, share = F.normalize(h), 24 // clusters
         with torch.no_grad():
             p = session.network["heads"](h)
@@ -183,7 +186,7 @@ class TestSelection:
 
         def judged(event):
             if event.stage == "self":
-                h = session.sweep(method.embed)
+                h = session.predict(method.embed)
                 with torch.no_grad():
                     p = session.network["heads"](h)
                 labels = losses.pseudo.prototype_labels(p, F.normalize(h))
@@ -192,16 +195,16 @@ class TestSelection:
         train(method, session, ended=judged)
         assert len(seen) == 5 * 3
         _, p = min(seen, key=lambda pair: pair[0])
-        assert torch.allclose(session.sweep(method.probabilities), p, atol=1e-5)
+        assert torch.allclose(session.predict(method.probabilities), p, atol=1e-5)
 
     def test_without_the_last_stage_the_head_answers(self, spice, train):
         method, session = spice(semi_epochs=0)
         train(method, session)
         network = session.network.eval()
-        images = session.plain(np.arange(24))
+        images = session.images.unaugmented(np.arange(24))
         with torch.no_grad():
             expected = network["cluster"](network["backbone"](images))
-        assert torch.allclose(session.sweep(method.probabilities), expected, atol=1e-6)
+        assert torch.allclose(session.predict(method.probabilities), expected, atol=1e-6)
         assert not network["average"].ready
 
 
@@ -211,7 +214,7 @@ class TestReliable:
         method, session = spice(n=60, clusters=clusters, batch_size=20)
         train(method, session)
         kept_images, labels = session.state["reliable"], session.state["clusters"]
-        h = session.sweep(lambda network, images: network["backbone"](images))
+        h = session.predict(lambda network, images: network["backbone"](images))
         with torch.no_grad():
             found = session.network["cluster"](h).argmax(1)
         assert len(set(kept_images.tolist())) == len(kept_images) == len(labels) > 0
@@ -256,10 +259,10 @@ class TestClassifier:
                 naive[name] = 0.7 * naive[name] + 0.3 * value if name in trained else value
         for name, value in weights(network["average"], buffers=True).items():
             assert torch.allclose(value.float(), naive[name].float(), atol=1e-6), name
-        images = session.plain(np.arange(24))
+        images = session.images.unaugmented(np.arange(24))
         with torch.no_grad():
             expected = network.eval()["average"](images).softmax(1)
-        assert torch.allclose(session.sweep(method.probabilities), expected, atol=1e-6)
+        assert torch.allclose(session.predict(method.probabilities), expected, atol=1e-6)
 
     def test_learns_from_reliable_labels_and_from_its_own_sure_ones(self, spice, train, watch):
         """The weak view chooses, the strong one learns; beside all images stand weak views of reliable ones."""
@@ -293,11 +296,11 @@ class TestClassifier:
 
         def unshifted(index, recipe, generator):
             weak_views.append(recipe)
-            return session.plain(index) if recipe == "weak" else view(index, recipe, generator)
+            return session.images.unaugmented(index) if recipe == "weak" else view(index, recipe, generator)
 
         session.view = unshifted
         train(method, session)
-        pictures, where = session.plain(np.arange(24)), session.state["reliable"].tolist()
+        pictures, where = session.images.unaugmented(np.arange(24)), session.state["reliable"].tolist()
         for views, clusters in kept(seen):
             who = torch.cdist(views.flatten(1), pictures.flatten(1)).argmin(1).tolist()
             assert set(who) <= set(where)
@@ -311,5 +314,5 @@ class TestPretraining:
         two, four = (plan.run(task, "any", "spice", 0) for task in ("digits10-2", "digits10-4"))
         assert two.pretraining.path == four.pretraining.path and two.path != four.path
         assert pretrained(two) == pretrained(four)
-        saved = runs._weights(two.pretraining.path / "model.safetensors")
+        saved = two.pretraining.folder.read_weights()
         assert {name.split(".")[0] for name in saved} == {"backbone"}

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pcl import datasets, orientations, runs
+from pcl import datasets, orientations
 from pcl.errors import UserError
 from pcl.plan import Plan, Run
 from pcl.report import projection
+from pcl.run import execute
 
 OUT = Path("results/projection/fig5.npz")
 
@@ -29,7 +30,7 @@ def features(run: Run, *, trained: bool = True) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def prepared(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> Plan:
-    monkeypatch.setattr(runs, "features", features)
+    monkeypatch.setattr(execute, "features", features)
     for run in plan.runs("fig5"):
         if not run.data.path.exists():
             datasets.prepare(run.data.name, run.data.settings, None, run.data.path)

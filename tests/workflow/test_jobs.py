@@ -146,7 +146,7 @@ def test_a_kill_loses_an_epoch_at_most_and_no_byte(built, clone):
     assert restarted.training >= train("personalized", "pcl")
     assert not restarted.training & pretrain("digits10-2 personalized", "pcl", [0]) or saved[0].parts[-3] == "seed1"
     assert "going on after stage train, epoch 1" in "".join(
-        path.read_text() for path in (clone / "logs/train").rglob("*.log")
+        path.read_text() for path in (clone / "logs/runs").rglob("*.log")
     )
     for target in targets:
         assert (clone / target).read_bytes() == (built / target).read_bytes()

@@ -11,6 +11,7 @@ ROOT = Path(workflow.basedir).parent
 sys.path.insert(0, str(ROOT))  # pcl from beside this folder, installed or not
 
 from pcl import config as configuration
+from pcl import layout
 from pcl.errors import UserError
 from pcl.plan import Plans
 
@@ -22,8 +23,8 @@ CONFIG = PLANS.config
 CURVES = [name for name, figure in CONFIG.figures.items() if figure.kind == "curve"]
 PROJECTIONS = [name for name in CONFIG.figures if name not in CURVES]
 
-PRETRAINING = "{scope}/{orientation}/{name}/{key}/seed{seed}"
-RUN = "{task}/{orientation}/{arm}/q{budget}/{key}/seed{seed}"
+PRETRAINING = layout.PRETRAINING.template
+RUN = layout.RUN.template
 
 
 @cache
@@ -65,14 +66,14 @@ def needed_to_pretrain(wildcards):
 def needed_to_train(wildcards):
     """Data, targets, pretraining where there is one, and the runs whose features or answers are taken."""
     run = run_of(wildcards)
-    more = [run.pretraining.path / "spec.json"] if run.pretraining else []
-    more += [other.path / "metrics.json" for other in (run.source, run.answers) if other]
+    others = [run.pretraining, run.source, run.answers]
+    more = [other.folder.last for other in others if other]
     return needed_to_pretrain(wildcards) + [ancient(str(path)) for path in more]
 
 
 def scores(runs):
     """The last file that each run writes."""
-    return [str(run.path / "metrics.json") for run in runs]
+    return [str(run.folder.last) for run in runs]
 
 
 def code(*patterns):

@@ -5,12 +5,12 @@ rule pretrain:
     input:
         needed_to_pretrain,
     output:
-        weights=f"results/pretrain/{PRETRAINING}/model.safetensors",
-        spec=f"results/pretrain/{PRETRAINING}/spec.json",  # the last file that the step writes
+        weights=f"results/{PRETRAINING}/model.safetensors",
+        spec=f"results/{PRETRAINING}/spec.json",  # the last file that the step writes
     log:
-        f"logs/pretrain/{PRETRAINING}.log",
+        f"logs/{PRETRAINING}.log",
     benchmark:
-        f"logs/pretrain/{PRETRAINING}.tsv"
+        f"logs/{PRETRAINING}.tsv"
     conda:
         "../../environment.yml"
     threads: asks("threads")
@@ -32,11 +32,11 @@ rule train:
     input:
         needed_to_train,
     output:
-        f"results/runs/{RUN}/metrics.json",  # the last file that the step writes
+        f"results/{RUN}/metrics.json",  # the last file that the step writes
     log:
-        f"logs/train/{RUN}.log",
+        f"logs/{RUN}.log",
     benchmark:
-        f"logs/train/{RUN}.tsv"
+        f"logs/{RUN}.tsv"
     conda:
         "../../environment.yml"
     threads: asks("threads")

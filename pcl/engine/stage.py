@@ -1,0 +1,165 @@
+"""The words of training: what the settings of a network are, and what a stage consists of. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from annotated_types import Interval
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from pcl.config import Strict
+from pcl.strategies.base import Choice
+
+Kind = Literal["images", "pairs", "must", "cannot"]
+Recipe = Literal["standard", "weak", "strong"]
+Optimizer = Literal["adam", "sgd", "rmsprop"]
+Probability = Annotated[float, Interval(ge=0, le=1)]
+
+
+class Backbone(Strict):
+    """The network under every head."""
+
+    depth: Literal[10, 18, 34] = 34
+    width: PositiveInt = 64
+    stem: Literal["imagenet", "small"] = "imagenet"
+
+
+class Augmentation(Strict):
+    """How a random view of an image is drawn, and the normalisation of every image."""
+
+    crop_area: tuple[Probability, Probability] = (0.08, 1.0)
+    crop_ratio: tuple[PositiveFloat, PositiveFloat] = (3 / 4, 4 / 3)
+    flip: Probability = 0.5
+    jitter: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat, NonNegativeFloat] = (0.4, 0.4, 0.4, 0.1)
+    jitter_probability: Probability = 0.8
+    grey_probability: Probability = 0.2
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[PositiveFloat, ...] = (0.229, 0.224, 0.225)
+
+
+class DeepSettings(Strict):
+    """The settings that every method with a network has."""
+
+    image_size: PositiveInt = 128
+    backbone: Backbone = Backbone()
+    augmentation: Augmentation = Augmentation()
+    batch_size: int = Field(128, ge=2)
+    epochs: PositiveInt = 500
+    optimizer: Optimizer = "adam"
+    lr: PositiveFloat = 1e-5
+    momentum: Probability = 0.9
+    weight_decay: NonNegativeFloat = 0.0
+    clip: NonNegativeFloat | None = None
+    evaluate_every: PositiveInt = 1
+
+
+@dataclass(frozen=True)
+class Batches:
+    """What an epoch passes through.
+
+    Attributes:
+        size: images in a batch.
+        streams: one after another: "images" are all training images, "pairs" the known must-links and cannot-links
+            together, "must" and "cannot" one kind of them.
+        fixed: a batch of images keeps its members for the whole run; otherwise they are drawn anew every epoch.
+        views: the recipe of each random view of an image; none: the images unaugmented.
+        max_pairs: of each kind of known pairs, at most so many are trained on.
+    """
+
+    size: int
+    streams: tuple[Kind, ...] = ("images",)
+    fixed: bool = False
+    views: tuple[Recipe, ...] = ("standard", "standard")
+    max_pairs: int | None = None
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """How weights are updated; `schedule` gives the factor on `lr` after so many epochs, in fractions of one."""
+
+    name: Optimizer = "adam"
+    lr: float = 1e-3
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    clip: float | None = None
+    schedule: Callable[[float], float] | None = None
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Which questions a stage asks.
+
+    Attributes:
+        first: pairs asked before the first step.
+        by: the strategy that chooses them; None: they are drawn uniformly from the unknown ones.
+        pool: they come from part `pool[0]` of `pool[1]` random parts of the training images.
+        within_batches: where they are drawn, both images of a pair are in one fixed batch.
+        each_batch: the strategy that chooses one more pair in every batch of images at every step while budget is
+            left. One that sees more than a batch asks all that is left before the first step.
+    """
+
+    first: int = 0
+    by: Choice | None = None
+    pool: tuple[int, int] = (0, 1)
+    within_batches: bool = False
+    each_batch: Choice | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether there are any."""
+        return self.first > 0 or self.each_batch is not None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One phase of training.
+
+    Attributes:
+        name: part of the seed of every draw.
+        epochs: at most so many.
+        batches: what an epoch passes through.
+        optimiser: how weights are updated.
+        questions: what is asked.
+        extend_from: the epoch from which the surest pairs count as must-links without an answer; None: never.
+        frozen_statistics: batch normalisation uses what it has learned before.
+        pretraining: run once, and shared by every arm and budget that agrees on it.
+    """
+
+    name: str
+    epochs: int
+    batches: Batches
+    optimiser: Optimiser
+    questions: Questions = Questions()
+    extend_from: int | None = None
+    frozen_statistics: bool = False
+    pretraining: bool = False
+
+
+def chunks(order: np.ndarray, size: int, least: int = 2) -> Iterator[np.ndarray]:
+    """Consecutive pieces; a last piece of fewer than `least` is left out: batch statistics need two rows."""
+    for start in range(0, len(order), size):
+        piece = order[start : start + size]
+        if len(piece) >= least or len(order) == 1:
+            yield piece
+
+
+def most_questions(stages: Sequence[Stage], images: int) -> tuple[int, int]:
+    """How many pairs can be asked about in so many training images, and how many questions the stages ask at most."""
+    pairs, asked = images * (images - 1) // 2, 0
+    for stage in stages:
+        asked += stage.questions.first
+        choice = stage.questions.each_batch
+        if choice is None:
+            continue
+        if choice.sees != "batch":
+            asked += pairs
+            continue
+        sizes = [len(piece) for piece in chunks(np.arange(images), stage.batches.size)]
+        asked += stage.epochs * len(sizes)
+        if stage.batches.fixed:
+            pairs = sum(size * (size - 1) // 2 for size in sizes)
+    return pairs, asked

@@ -1,0 +1,28 @@
+"""Whether a run can ask what it may ask."""
+
+from __future__ import annotations
+
+from pcl.engine.stage import most_questions
+from pcl.errors import UserError
+from pcl.plan.identities import Run
+
+
+def check(run: Run, images: int) -> None:
+    """Hold a run's budget against the pairs, and the steps, in which it can be asked.
+
+    Args:
+        run: of a method with a network; others ask nothing themselves.
+        images: training images of its data set.
+
+    Raises:
+        UserError: the budget is too large; the message names the key that sets it.
+    """
+    pairs, steps = most_questions(run.method(run.settings, run.clusters, run.budget).stages(), images)
+    where = f"budget: {run.budget} questions for arm {run.arm}, but"
+    remedy = f"lower studies.{run.study}.budgets.{run.task} (or curve)"
+    if run.budget > pairs:
+        raise UserError(f"{where} its {images} training images make only {pairs} pairs that can be asked; {remedy}")
+    if run.budget > steps:
+        raise UserError(
+            f"{where} it asks no more than {steps}: one in each batch of every epoch; {remedy}, or train longer"
+        )

@@ -1,0 +1,174 @@
+"""The things that are planned, each with its key and its path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pcl import datasets, layout, oracles, orientations
+from pcl.artifacts import key
+from pcl.config import OracleChoice
+from pcl.folder import PretrainingFolder, RunFolder
+from pcl.methods.base import Method
+
+ANY = "any"
+
+
+@dataclass(frozen=True)
+class Data:
+    """A prepared data set."""
+
+    name: str
+    settings: dict[str, Any]
+
+    @cached_property
+    def key(self) -> str:
+        """Names the arrays."""
+        return datasets.data_key(self.name, self.settings)
+
+    @property
+    def path(self) -> Path:
+        """The folder of arrays and manifest."""
+        return layout.DATA.path(dataset=self.name, key=self.key)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The target clusters of a task in one orientation."""
+
+    task: str
+    orientation: str
+    data: Data
+    map: orientations.Orientation
+
+    @cached_property
+    def key(self) -> str:
+        """Names the map and the labels it was applied to."""
+        return key({"map": self.map.key(), "data": self.data.key})
+
+    @property
+    def path(self) -> Path:
+        """The file of target clusters."""
+        return layout.TARGET.path(task=self.task, orientation=self.orientation, key=self.key)
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """Weights, and answers to Q₁ random questions, that runs start from."""
+
+    scope: str
+    orientation: str
+    name: str
+    spec: dict[str, Any]
+    seed: int
+
+    @cached_property
+    def key(self) -> str:
+        """Names the spec."""
+        return key(self.spec)
+
+    @property
+    def path(self) -> Path:
+        """The folder of weights and answers."""
+        words = {"scope": self.scope, "orientation": self.orientation, "name": self.name}
+        return layout.PRETRAINING.path(**words, key=self.key, seed=self.seed)
+
+    @property
+    def folder(self) -> PretrainingFolder:
+        """The files in it."""
+        return PretrainingFolder(self.path)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One (task, orientation, arm, budget, seed).
+
+    `orientation` is "any" where no question is asked: such a run is scored in every orientation of its task.
+    """
+
+    study: str
+    task: str
+    orientation: str
+    arm: str
+    budget: int
+    seed: int
+    settings: Any
+    method: type[Method]
+    method_name: str
+    label: str
+    clusters: int
+    device: str
+    oracle: OracleChoice
+    data: Data
+    targets: dict[str, Target]
+    source: Run | None
+    answers: Run | None
+
+    @cached_property
+    def spec(self) -> dict[str, Any]:
+        """Everything the numbers depend on, but for the seed."""
+        return {
+            "method": self.method_name,
+            "version": self.method.version,
+            "task": self.task,
+            "clusters": self.clusters,
+            "data": self.data.key,
+            "targets": self._targets,
+            "budget": self.budget,
+            "oracle": self._oracle,
+            "settings": self.settings.model_dump(mode="json"),
+            "pretraining": self.pretraining.key if self.pretraining else None,
+            "source": self.source.key if self.source else None,
+            "answers": self.answers.key if self.answers else None,
+        }
+
+    @property
+    def _targets(self) -> dict[str, str]:
+        return {name: target.key for name, target in self.targets.items()}
+
+    @property
+    def _oracle(self) -> dict[str, Any] | None:
+        asks = self.method.supervised and self.answers is None
+        return oracles.spec(self.oracle.name, self.oracle.settings) if asks else None
+
+    @cached_property
+    def key(self) -> str:
+        """Names the spec."""
+        return key(self.spec)
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        words = {name: getattr(self, name) for name in ("task", "orientation", "arm", "budget", "key", "seed")}
+        return layout.RUN.path(**words)
+
+    @property
+    def folder(self) -> RunFolder:
+        """The files in it."""
+        return RunFolder(self.path)
+
+    @cached_property
+    def pretraining(self) -> Pretraining | None:
+        """What the run starts from; None if its method trains in one go."""
+        shared = self.method.pretraining
+        if shared is None:
+            return None
+        stages = self.method(self.settings, self.clusters, self.budget).stages()
+        if not any(stage.pretraining for stage in stages):
+            return None
+        settings = self.settings.model_dump(mode="json").items()
+        spec: dict[str, Any] = {
+            "pretraining": shared.name,
+            "version": shared.version,
+            "data": self.data.key,
+            "settings": {name: value for name, value in settings if name not in shared.later_settings},
+        }
+        asks = self.method.initial_questions(self.settings) > 0
+        if asks:
+            spec |= {"targets": self._targets, "oracle": self._oracle}
+        scope = self.data.name
+        if shared.on == "task":
+            scope, spec["clusters"] = self.task, self.clusters
+        return Pretraining(scope, self.orientation if asks else ANY, shared.name, spec, self.seed)

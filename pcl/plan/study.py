@@ -1,0 +1,239 @@
+"""The runs behind every table and figure of one study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache, cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from pcl import layout, oracles, orientations
+from pcl.artifacts import key
+from pcl.config import Arm, Config, Curve, OracleChoice, Projection, Study, Table, Task, did_you_mean
+from pcl.errors import UserError
+from pcl.methods.base import Method
+from pcl.plan import settings
+from pcl.plan.identities import ANY, Data, Run, Target
+
+
+class Plan:
+    """The runs behind every table and figure of one study."""
+
+    def __init__(self, config: Config, study: str | None = None) -> None:
+        """Resolve a study; the one that params.yaml selects unless named.
+
+        Raises:
+            UserError: no such study.
+        """
+        self.config = config
+        self.name = study or config.study
+        if self.name not in config.studies:
+            raise UserError(f"study: no such study{did_you_mean(self.name, config.studies)}")
+        self.study: Study = config.studies[self.name]
+        self._runs: dict[tuple[str, str, str, int, int], Run] = {}
+
+    @property
+    def reports(self) -> list[str]:
+        """Tables and figures, in the order of params.yaml."""
+        return [*self.config.tables, *self.config.figures]
+
+    @cache  # noqa: B019 - a plan lives as long as the process
+    def data(self, task: str) -> Data:
+        """The data set of a task."""
+        name = self._task(task).dataset
+        return Data(name, self.config.datasets.get(name, {}))
+
+    @cache  # noqa: B019
+    def target(self, task: str, orientation: str) -> Target:
+        """The target clusters of a task in an orientation.
+
+        Raises:
+            UserError: there is no such orientation, its map does not fit the data set, or it has another number of
+                clusters than the task.
+        """
+        found = orientations.load(task, orientation, clusters=self._task(task).clusters)
+        return Target(task, orientation, self.data(task), found)
+
+    @cached_property
+    def orientations(self) -> dict[str, tuple[str, ...]]:
+        """Task -> its orientations."""
+        found = orientations.available()
+        for task in self.config.tasks:
+            if task not in found:
+                raise UserError(f"tasks.{task}: has no file in {orientations.FOLDER}{did_you_mean(task, found)}")
+        return found
+
+    @cache  # noqa: B019
+    def settings(self, arm: str) -> Any:
+        """The settings of an arm in this study; raises UserError where they cannot be resolved."""
+        return settings.resolve(self.config, self.name, arm)
+
+    def run(self, task: str, orientation: str, arm: str, seed: int, budget: int | None = None) -> Run:
+        """One run; the study's budget for the task unless given.
+
+        Raises:
+            UserError: there is no such task, orientation or arm, the arm's settings are wrong, or the budget does not
+                cover the arm's first questions.
+        """
+        self._task(task)
+        method = self._method(arm)
+        if not method.supervised:
+            orientation, budget = ANY, 0
+        else:
+            budget = self.study.budgets.get(task) if budget is None else budget
+            if budget is None:
+                raise UserError(f"studies.{self.name}.budgets: no budget for task {task!r}; give --budget")
+            first = method.initial_questions(self.settings(arm))
+            if budget < first:
+                raise UserError(
+                    f"budget: {budget} questions for arm {arm} on {task}, but it asks {first} before its first step; "
+                    f"raise studies.{self.name}.budgets.{task} (or curve), or lower initial_questions"
+                )
+        place = (task, orientation, arm, budget, seed)
+        if place not in self._runs:
+            self._runs[place] = self._resolve(*place)
+        return self._runs[place]
+
+    def runs(self, report: str) -> list[Run]:
+        """The runs behind one table or figure, each once."""
+        return list({run.path: run for run in self._of(report)}.values())
+
+    def all_runs(self) -> list[Run]:
+        """The runs behind every table and figure, each once."""
+        return list({run.path: run for report in self.reports for run in self.runs(report)}.values())
+
+    def projection(self, figure: str) -> Path:
+        """The file of a figure's projection, which takes long enough to carry a key too."""
+        shown = self.config.figures[figure].model_dump(exclude={"title"})
+        name = key({"shown": shown, "runs": [str(run.path) for run in self.runs(figure)]})
+        return layout.PROJECTION.path(projection=figure, key=name)
+
+    def possible(self, arms: Iterable[str], seed: int) -> Iterator[Run]:
+        """The runs of arms in every task and orientation of the study, whether or not a report shows them."""
+        for task in self.study.tasks:
+            for arm in arms:
+                for orientation in self.orientations[task] if self._method(arm).supervised else (ANY,):
+                    yield self.run(task, orientation, arm, seed)
+
+    def pretrains(self, arm: str, name: str) -> bool:
+        """Whether an arm's method may start from a pretraining of that name."""
+        shared = self._method(arm).pretraining
+        return shared is not None and shared.name == name
+
+    def tasks(self, item: Table) -> list[str]:
+        """The tasks of a table."""
+        return self.study.tasks if item.tasks == "all" else [self.study.ablation]
+
+    def check(self) -> None:
+        """Raise UserError with everything in the study, and in every arm, that cannot be resolved."""
+        problems = dict.fromkeys(str(problem) for problem in self._problems())
+        if problems:
+            raise UserError("\n".join(problems))
+
+    def _problems(self) -> Iterator[UserError | str]:
+        yield from settings.unknown_keys(self.config, self.name)
+        steps = [partial(self.settings, arm) for arm in self.config.every_arm]
+        steps += [partial(self.runs, report) for report in [*self.config.every_table, *self.config.figures]]
+        for step in steps:
+            try:
+                step()
+            except UserError as error:
+                yield error
+
+    def _of(self, report: str) -> Iterator[Run]:
+        item: Table | Curve | Projection
+        if report in self.config.every_table:
+            item = self.config.every_table[report]
+            for task in self.tasks(item):
+                for arm in item.arms:
+                    yield from (self.run(task, item.orientation, arm, seed) for seed in self.study.seeds)
+        elif report in self.config.figures:
+            item = self.config.figures[report]
+            if isinstance(item, Projection):
+                seed = self.study.seeds[0]
+                yield from (self.run(self.study.projection, name, item.arm, seed) for name in item.orientations)
+            else:
+                for arm in item.arms:
+                    for budget in self.study.curve:
+                        for seed in self.study.seeds:
+                            yield self.run(self.study.ablation, item.orientation, arm, seed, budget)
+        else:
+            known = [*self.config.every_table, *self.config.figures]
+            raise UserError(f"report: no such table or figure{did_you_mean(report, known)}")
+
+    def _arm(self, name: str) -> Arm:
+        return settings.arm_of(self.config, name)
+
+    def _method(self, arm: str) -> type[Method]:
+        return settings.method_of(self.config, arm)
+
+    def _task(self, name: str) -> Task:
+        if name not in self.config.tasks:
+            raise UserError(f"task: no such task{did_you_mean(name, self.config.tasks)}")
+        return self.config.tasks[name]
+
+    def _source(self, task: str, arm: str, seed: int) -> Run | None:
+        """The run whose features or clusters an arm takes."""
+        name, method, here = self._arm(arm).source, self._method(arm), f"arms.{arm}.source"
+        if name is None:
+            if method.reads == "clusters":
+                raise UserError(f"{here}: {self._arm(arm).method} corrects another arm's clusters; name that arm")
+            return None
+        if method.network:
+            raise UserError(f"{here}: {self._arm(arm).method} trains its own features; remove source")
+        given = self._method(name)
+        if given.supervised or (method.reads == "features" and not given.network):
+            kind = "trains a network and asks no questions" if method.reads == "features" else "asks no questions"
+            raise UserError(f"{here}: {name} has no {method.reads} that can be taken; give an arm that {kind}")
+        return self.run(task, ANY, name, seed)
+
+    def _answers(self, task: str, orientation: str, arm: str, budget: int, seed: int) -> Run | None:
+        """The run whose answers an arm takes over."""
+        name, method, here = self._arm(arm).answers, self._method(arm), f"arms.{arm}.answers"
+        if method.network or not method.supervised:
+            if name is not None:
+                raise UserError(f"{here}: {self._arm(arm).method} takes over no answers; remove answers")
+            return None
+        if name is None:
+            raise UserError(f"{here}: required by {self._arm(arm).method}; name an arm that asks questions")
+        given = self._method(name)
+        if not given.supervised or not given.network:
+            raise UserError(f"{here}: {name} asks no questions; name an arm that does")
+        return self.run(task, orientation, name, seed, budget)
+
+    def _oracle(self, arm: str, **place: Any) -> OracleChoice:
+        """Who answers; {task}, {orientation} and {seed} are filled in where a setting is a text."""
+        chosen = self._arm(arm).oracle
+        try:
+            filled = {k: v.format(**place) if isinstance(v, str) else v for k, v in chosen.settings.items()}
+            oracles.check(chosen.name, filled)
+        except (KeyError, ValueError, IndexError) as error:
+            raise UserError(
+                f"arms.{arm}.oracle.settings: {error} is no placeholder; known: {', '.join(place)}"
+            ) from error
+        except UserError as error:
+            raise UserError(f"arms.{arm}.oracle: {error}") from error
+        return OracleChoice(name=chosen.name, settings=filled)
+
+    def _resolve(self, task: str, orientation: str, arm: str, budget: int, seed: int) -> Run:
+        chosen, method = self._arm(arm), self._method(arm)
+        names = (orientation,) if method.supervised else self.orientations[task]
+        return Run(
+            study=self.name,
+            task=task,
+            orientation=orientation,
+            arm=arm,
+            budget=budget,
+            seed=seed,
+            settings=self.settings(arm),
+            method=method,
+            method_name=chosen.method,
+            label=chosen.label,
+            clusters=self.config.tasks[task].clusters,
+            device=self.study.device,
+            oracle=self._oracle(arm, task=task, orientation=orientation, seed=seed),
+            data=self.data(task),
+            targets={name: self.target(task, name) for name in names},
+            source=self._source(task, arm, seed),
+            answers=self._answers(task, orientation, arm, budget, seed),
+        )

@@ -1,0 +1,160 @@
+"""A run that trains a network: a session is opened, trained through its stages, and asked for clusters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pcl import progress
+from pcl import seed as seeds
+from pcl.engine import loop
+from pcl.engine.device import MEMORY_FORMAT, choose, configure
+from pcl.engine.images import Images
+from pcl.engine.known import Known
+from pcl.engine.session import Session
+from pcl.engine.stage import Stage
+from pcl.errors import UserError
+from pcl.folder import Folder
+from pcl.methods.base import DeepMethod
+from pcl.oracles.base import Question
+from pcl.oracles.journal import Journal
+from pcl.plan import Run, budget
+from pcl.run import inputs
+from pcl.run.checkpoint import Checkpoint, record
+from pcl.run.driver import Observer, drive
+from pcl.run.inputs import Labels
+from pcl.run.scores import History
+
+
+def opened(run: Run) -> tuple[DeepMethod, Session]:
+    """The method and a session with a fresh network, before anything is asked or trained.
+
+    Raises:
+        UserError: data are missing, or the settings do not fit them.
+    """
+    splits = inputs.images(run)
+    device = choose(run.device)
+    images = {"train": splits.train.images, "test": splits.test.images}
+    tensors = {name: torch.from_numpy(np.array(values)) for name, values in images.items()}
+    if device.type != "cpu":
+        tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
+    method: Any = run.method(run.settings, run.clusters, run.budget)
+    channels = tensors["train"].shape[1]
+    try:
+        method.check({name: len(tensor) for name, tensor in tensors.items()}, channels)
+    except UserError as error:
+        raise UserError(f"arm {run.arm} in study {run.study} on {run.data.name}: {error}") from error
+    with seeds.global_torch(run.seed, "weights"):
+        network = method.build(channels)
+    network = network.to(device).to(memory_format=MEMORY_FORMAT)
+    known = Known(method.constraints(len(tensors["train"])), run.budget)
+    return method, Session(run.seed, Images(tensors, run.settings, device), network, known)
+
+
+def train(run: Run, labels: Labels) -> Session:
+    """Train a run from where it stands, and write its weights, answers, history and assignments.
+
+    Raises:
+        UserError: an input is missing, the budget cannot be asked, or training diverges.
+    """
+    method, session = opened(run)
+    budget.check(run, session.size)
+    start_from_pretraining(run, session)
+    stages = [stage for stage in method.stages() if not stage.pretraining or run.pretraining is None]
+    through(run, method, session, stages, run.folder, labels)
+    if session.known.remaining:
+        progress.say(f"{run.path}: {_left(session.known)}")
+    write(run.folder, session)
+    run.folder.write_assignments(_probabilities(run, method, session))
+    return session
+
+
+def start_from_pretraining(run: Run, session: Session) -> None:
+    """Take over weights and answers, where there are any; raises UserError where they are missing or damaged."""
+    if run.pretraining is None:
+        return
+    folder = run.pretraining.folder
+    folder.needed(folder.weights, run.arm)
+    session.network.load_state_dict(folder.read_weights(), strict=False)
+    record(session, folder.read_answers(), folder.answers)
+
+
+def through(
+    run: Run, method: DeepMethod, session: Session, stages: list[Stage], folder: Folder, labels: Labels
+) -> None:
+    """Train through stages: an answer is on disk when it is given, and everything else after every epoch.
+
+    Raises:
+        UserError: training diverges, a question has no answer, or the folder cannot be written.
+    """
+    configure(session.device)
+    checkpoint = Checkpoint(folder, run.key, session)
+    optimizer_state, stages = checkpoint.resume(stages)
+    asks = any(stage.questions.asks for stage in stages)
+    reply = inputs.oracle(run, labels).reply if asks else _nobody
+    journal = Journal(folder.answers, reply, budget=run.budget, heard=session.known.answers)
+    training = loop.train(method, session, stages, optimizer_state)
+    name = f"{run.task} {run.orientation} {run.arm} q{run.budget} seed{run.seed}"
+    with progress.reporter(name, sum(stage.epochs for stage in stages), session.epoch) as report:
+        observers: list[Observer] = [History(method, session, labels), checkpoint, Shown(report, session)]
+        drive(_named(folder, training), journal.answer, observers)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Shows the last row of the history."""
+
+    report: progress.Reporter
+    session: Session
+
+    def epoch_ended(self, epoch: loop.Epoch) -> None:
+        """Show it."""
+        row = self.session.history[-1].items()
+        self.report.advance("  ".join(f"{key} {value}" for key, value in row if value != ""))
+
+
+def write(folder: Folder, session: Session, parts: tuple[str, ...] | None = None) -> None:
+    """Write weights (of some parts of the network, or all), answers and history."""
+    weights = session.network.state_dict().items()
+    folder.write_weights({name: value for name, value in weights if parts is None or name.split(".")[0] in parts})
+    folder.write_answers(session.known.answers)
+    folder.write_history(session.history)
+
+
+def _probabilities(run: Run, method: DeepMethod, session: Session) -> dict[str, NDArray[np.float32]]:
+    """Cluster probabilities [N, K] of what is scored of each split.
+
+    Every update but the last one is checked by the loss after it.
+    """
+    method.start_evaluation(session)
+    found = {split: session.predict(method.probabilities, split).numpy() for split in session.images.splits}
+    if not all(np.isfinite(rows).all() for rows in found.values()):
+        raise UserError(
+            f"{run.path}: after the last step the probabilities are no numbers; lower lr or set clip for this arm, "
+            f"and delete {run.folder.checkpoint.parent}"
+        )
+    return {split: rows[: method.scored(len(rows))] for split, rows in found.items()}
+
+
+def _named(folder: Folder, training: loop.Training) -> loop.Training:
+    """The training, its errors beginning with the folder."""
+    try:
+        yield from training
+    except UserError as error:
+        raise UserError(f"{folder.path}: {error}") from error
+
+
+def _left(known: Known) -> str:
+    """Why a run has asked less than it may."""
+    asked = f"asked {known.spent} of {known.budget}"
+    if known.unsure:
+        return f'{asked}; {len(known.unsure)} more were answered "not sure", and those pairs are not asked again'
+    return f"{asked}; the strategy found no further pair to ask"
+
+
+def _nobody(question: Question) -> bool | None:
+    raise AssertionError(f"no stage asks, but {question} was asked")
