@@ -219,6 +219,8 @@ def train(run: Any, key: str | None) -> None:
     from pcl.run import execute
 
     _expect(key, run.path, run.key)
+    if run.interactive and run.pretraining is not None:
+        execute.pretrain(run)  # no rule asks a person
     click.echo(execute.train(run))
 
 

@@ -13,6 +13,9 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from pcl.config import Strict
 from pcl.strategies.base import Choice
 
+VERSION = 1
+"""Of the whole engine: raised by hand whenever batches, views, questions or updates would come out otherwise."""
+
 Kind = Literal["images", "pairs", "must", "cannot"]
 Recipe = Literal["standard", "weak", "strong"]
 Optimizer = Literal["adam", "sgd", "rmsprop"]

@@ -16,6 +16,8 @@ from torch.nn import functional as F
 from pcl.losses.contrastive import TINY
 from pcl.types import Bool, Float, Tensor
 
+VERSION = 1
+
 Form = Literal["paper", "release"]
 
 

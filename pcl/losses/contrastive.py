@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 from pcl.types import Float, Tensor
 
+VERSION = 1
+
 TINY = 1e-8
 
 

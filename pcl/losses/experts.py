@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from pcl.errors import UserError
 from pcl.types import Float, Tensor
 
+VERSION = 1
+
 
 def simplex(clusters: int, features: int) -> Float[Tensor, "K M"]:
     """ω, K unit vectors as far apart as can be: ω_k·ω_l = −1/(K−1).

@@ -8,6 +8,8 @@ import torch
 
 from pcl.types import Bool, Float, Tensor
 
+VERSION = 1
+
 LOG_2PI = math.log(2 * math.pi)
 
 

@@ -14,6 +14,8 @@ from torch.nn import functional as F
 from pcl.losses.contrastive import balance
 from pcl.types import Float, Int64, Tensor
 
+VERSION = 1
+
 # 512 rows against 60 000 images are 120 MB of similarities.
 CHUNK = 512
 

@@ -8,6 +8,8 @@ import torch
 
 from pcl.types import Bool, Float, Tensor
 
+VERSION = 1
+
 TINY = 1e-6
 
 

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from pcl.losses.graph import neighbours
 from pcl.types import Bool, Float, Int64, Tensor
 
+VERSION = 1
+
 
 def prototype_labels(
     scores: Float[Tensor, "*heads N K"],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pcl.types import Float, Tensor
 
+VERSION = 1
+
 
 def soft_assignment(distances: Float[Tensor, "B K"], power: int = 1) -> Float[Tensor, "B K"]:
     """Cluster probabilities from squared distances: q_ik ∝ (1 + d²_ik)^−power.

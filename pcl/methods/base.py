@@ -24,12 +24,13 @@ class SharedStages:
 
     `on` is what they need besides images: "task" the number of clusters, "dataset" nothing. `later_settings` are
     those that they do not depend on; arms that differ in nothing else share them, and so do methods that give them
-    the same `name`. `version` is raised by hand when the same settings would give other weights. Of the network,
-    `parts` are kept (None: all).
+    the same `name`. `version` is raised by hand when the same settings would give other weights; `module` is where
+    the stages are written, and what that file uses counts too. Of the network, `parts` are kept (None: all).
     """
 
     name: str
     version: int
+    module: str
     on: Literal["dataset", "task"]
     later_settings: frozenset[str]
     parts: tuple[str, ...] | None = None

@@ -58,7 +58,7 @@ def pretraining(settings: type[EmbeddedSettings]) -> base.SharedStages:
     """The autoencoder, which every method of the family and every task of a data set share."""
     needed = {"image_size", "backbone", "augmentation", "embedding", "autoencoder"}
     later = frozenset(settings.model_fields) - needed
-    return base.SharedStages("autoencoder", 1, "dataset", later, ("backbone", "embedding", "decoder"))
+    return base.SharedStages("autoencoder", 1, __name__, "dataset", later, ("backbone", "embedding", "decoder"))
 
 
 class Embedded(base.AskingMethod):

@@ -70,6 +70,7 @@ class Method(base.AskingMethod):
     pretraining = base.SharedStages(
         name="pcl",
         version=1,
+        module=__name__,
         on="task",
         later_settings=frozenset(
             {"epochs", "strategy", "extend_proportion", "drop_last_evaluation", "evaluate_every"}

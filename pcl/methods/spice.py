@@ -69,6 +69,7 @@ class Method(base.DeepMethod):
     pretraining = base.SharedStages(
         name="spice",
         version=1,
+        module=__name__,
         on="dataset",
         later_settings=frozenset(SPICESettings.model_fields)
         - {"image_size", "backbone", "augmentation", "batch_size", "momentum", "clip", "features"}

@@ -7,6 +7,8 @@ from torch.nn import functional as F
 
 from pcl.types import Float, Tensor
 
+VERSION = 1
+
 
 class CrossInstanceAttention(nn.Module):
     """Multi-head self-attention over the rows of a batch, each image a token: [B, D] → [B, D].

@@ -12,6 +12,8 @@ from pcl.engine.stage import DeepSettings
 from pcl.networks.backbone import ResNet, conv3x3
 from pcl.types import Float, Tensor
 
+VERSION = 1
+
 
 class Decoder(nn.Module):
     """Images from an embedding: [B, D] → [B, C, S, S], S a power of two of at least 8.

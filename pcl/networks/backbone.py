@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from pcl.types import Float, Tensor
 
+VERSION = 1
+
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 

@@ -10,6 +10,8 @@ from torch import nn
 
 from pcl.types import Float, Tensor
 
+VERSION = 1
+
 SMALLEST_VARIANCE = 1e-4
 
 

@@ -14,6 +14,8 @@ from pcl.networks.backbone import ResNet
 from pcl.networks.momentum import slow_copy
 from pcl.types import Float, Tensor
 
+VERSION = 1
+
 
 class Experts(nn.Module):
     """One linear embedding per cluster, each of unit length: [B, D] → [B, K, M]."""

@@ -7,6 +7,8 @@ from torch import nn
 
 from pcl.types import Float, Int64, Tensor
 
+VERSION = 1
+
 
 def draw_neighbour(columns: Int64[Tensor, "B columns"], generator: torch.Generator) -> Int64[Tensor, " B"]:
     """One of each image's neighbours, drawn uniformly."""

@@ -10,6 +10,8 @@ from pcl.engine.stage import DeepSettings
 from pcl.networks.backbone import ResNet
 from pcl.types import Float, Tensor
 
+VERSION = 1
+
 
 def mlp(inputs: int, outputs: int) -> nn.Sequential:
     """Linear, ReLU, Linear, the hidden layer as wide as the input (CC's heads; Li et al., AAAI-21)."""

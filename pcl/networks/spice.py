@@ -15,6 +15,8 @@ from pcl.networks.heads import ClusterHead, InstanceHead
 from pcl.networks.momentum import slow_copy
 from pcl.types import Float, Int64, Tensor
 
+VERSION = 1
+
 
 class ClusterHeads(nn.Module):
     """H cluster heads of two layers side by side: [B, D] → probabilities [H, B, K]."""

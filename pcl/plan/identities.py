@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pcl import datasets, layout, oracles, orientations
+from pcl import datasets, layout, oracles, orientations, versions
 from pcl.artifacts import key
 from pcl.config import OracleChoice
 from pcl.folder import PretrainingFolder, RunFolder
@@ -112,6 +112,7 @@ class Run:
         return {
             "method": self.method_name,
             "version": self.method.version,
+            "code": versions.of_method(self.method) if self.method.network else {},
             "task": self.task,
             "clusters": self.clusters,
             "data": self.data.key,
@@ -127,6 +128,17 @@ class Run:
     @property
     def _targets(self) -> dict[str, str]:
         return {name: target.key for name, target in self.targets.items()}
+
+    @property
+    def command(self) -> str:
+        """What makes the run by hand."""
+        place = f"{self.task} {self.orientation} {self.arm} --study {self.study} --seed {self.seed}"
+        return f"pcl train {place} --budget {self.budget}"
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person is asked."""
+        return self._oracle is not None and oracles.get(self.oracle.name).interactive
 
     @property
     def _oracle(self) -> dict[str, Any] | None:
@@ -162,6 +174,7 @@ class Run:
         spec: dict[str, Any] = {
             "pretraining": shared.name,
             "version": shared.version,
+            "code": versions.of_modules([shared.module]),
             "data": self.data.key,
             "settings": {name: value for name, value in settings if name not in shared.later_settings},
         }

@@ -59,6 +59,8 @@ def asks(resource):
 def needed_to_pretrain(wildcards):
     """Data and targets. Their content is in the path, so their dates mean nothing: hence ancient()."""
     run = run_of(wildcards)
+    if run.interactive and not run.folder.complete:
+        raise WorkflowError(f"arm {run.arm} asks a person, which no rule can do; answer by hand: {run.command}")
     targets = [target.path for target in run.targets.values()]
     return [ancient(str(path)) for path in (run.data.path / "manifest.json", *targets)]
 

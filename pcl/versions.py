@@ -1,0 +1,59 @@
+"""Which shared code a method's numbers depend on, and in which version: part of every run's key.
+
+Files of `pcl/losses/` and `pcl/networks/` have a `VERSION`, raised by hand whenever they would give other numbers; so
+has the engine. Which of them a method uses is read off its source, and nothing of it is imported.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+SHARED = ("losses", "networks")
+
+
+def of_modules(modules: Iterable[str]) -> dict[str, int]:
+    """File of shared code -> version, of all that some modules of the package use, directly or through others."""
+    found = {name for module in modules for name in _used(_path(module))}
+    todo = list(found)
+    while todo:
+        more = _used(ROOT / f"{todo.pop()}.py") - found
+        found |= more
+        todo += more
+    return {name: _version(ROOT / f"{name}.py") for name in ("engine/stage", *sorted(found))}
+
+
+def of_method(method: type) -> dict[str, int]:
+    """The same for a method, with what it derives from."""
+    modules = (kind.__module__ for kind in method.__mro__)
+    return of_modules(name for name in modules if name.startswith("pcl.methods."))
+
+
+@cache
+def _used(path: Path) -> frozenset[str]:
+    """The files of shared code that a file names: as `losses.pairs`, or in an import."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in SHARED:
+            names.add(f"{node.value.id}/{node.attr}")
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for module in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                package, *words = module.removeprefix("pcl.").split(".")
+                if package in SHARED and words:
+                    names.add(f"{package}/{words[0]}")
+    return frozenset(name for name in names if (ROOT / f"{name}.py").exists())
+
+
+@cache
+def _version(path: Path) -> int:
+    found = re.search(r"^VERSION = (\d+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert found, f"{path} has no VERSION"
+    return int(found[1])
+
+
+def _path(module: str) -> Path:
+    return ROOT.joinpath(*module.split(".")[1:]).with_suffix(".py")
