@@ -16,14 +16,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pcl import registry
 from pcl.artifacts import provenance, write_json
-from pcl.constraints import Constraints
-from pcl.engine import augment, device, loop
-from pcl.engine.session import Members, Session
-from pcl.methods.base import Backbone
+from pcl.engine import asking, augment, device, loop
+from pcl.engine.images import Images
+from pcl.engine.known import Known
+from pcl.engine.sampler import Members
+from pcl.engine.session import Session
+from pcl.engine.stage import Backbone
 from pcl.methods.pcl import Method, PCLSettings
-from pcl.strategies.base import PairView, StrategySettings
+from pcl.strategies.base import Choice, PairView
 
 
 def session_of(depth: int, size: int, batch: int, where: torch.device) -> tuple[Method, Session]:
@@ -35,9 +36,8 @@ def session_of(depth: int, size: int, batch: int, where: torch.device) -> tuple[
     )
     method = Method(settings, clusters=10, budget=100_000)
     network = method.build(3).to(where).to(memory_format=device.MEMORY_FORMAT)
-    session = Session(
-        0, settings, {"train": images["train"].to(where)}, network, where, 100_000, Constraints(4 * batch)
-    )
+    shown = Images({"train": images["train"].to(where)}, settings, where)
+    session = Session(0, shown, network, Known(method.constraints(4 * batch), 100_000))
     session.stage = method.stages()[-1]
     session.optimizer = torch.optim.Adam(network.parameters(), settings.lr, fused=True)
     return method, session
@@ -56,8 +56,8 @@ def step_ratio(depth: int, size: int, batch: int, rounds: int, where: torch.devi
     """A whole PCL step against forward, backward and update of the same backbone on the same two views."""
     method, session = session_of(depth, size, batch, where)
     truth = np.random.default_rng(1).integers(0, 10, session.size)
-    strategy = registry.get("pcl.strategies", "Strategy", "joint")(StrategySettings())
-    index = session.fixed_order()[:batch]
+    strategy = Choice.of("joint").make()
+    index = session.sampler.fixed_order()[:batch]
     backbone, views = session.network["backbone"], session.batch(Members("images", index), 0, 1).views
     optimizer = torch.optim.Adam(backbone.parameters(), 1e-5, fused=True)
 
@@ -105,7 +105,7 @@ def pair_choice(batch: int, rounds: int, repeats: int = 10) -> dict[str, float]:
     relation = relation + relation.T
     must, cannot = relation == 1, relation == -1
     p = torch.full((batch, 2), 0.5)
-    strategy = registry.get("pcl.strategies", "Strategy", "joint")(StrategySettings())
+    strategy = Choice.of("joint").make()
 
     def ours() -> None:
         view = PairView(z, p, must, cannot, (~(must | cannot)).triu(1), 0.5, generator)
@@ -145,19 +145,19 @@ def pair_choice(batch: int, rounds: int, repeats: int = 10) -> dict[str, float]:
 def profile(depth: int, size: int, batch: int, where: torch.device) -> dict[str, float]:
     """Shares of a step's time by part, the rest being the network's forward and backward passes."""
     method, session = session_of(depth, size, batch, where)
-    index = session.fixed_order()[:batch]
+    index = session.sampler.fixed_order()[:batch]
     filled = session.batch(Members("images", index), 0, 1)
     outputs = method.forward(session.network, filled)
     session.link(filled)
-    strategy = registry.get("pcl.strategies", "Strategy", "joint")(StrategySettings())
+    strategy = Choice.of("joint").make()
     z, p = outputs["z"].detach().view(2, batch, -1), outputs["p"].detach()[:batch]
     parts = {
         "augmentation": lambda: [
-            augment.view(session.pixels(index), size, session.settings.augmentation, filled.generator)
+            augment.view(session.images.stored(index), size, session.images.settings.augmentation, filled.generator)
             for _ in range(2)
         ],
         "links": lambda: session.link(filled),
-        "pair choice": lambda: strategy.select(loop.pair_view(session, index, z, p, 0), 1),
+        "pair choice": lambda: strategy.select(asking.pair_view(session, index, z, p, 0), 1),
         "losses": lambda: method.loss(outputs, filled, session),
         "clipping": lambda: torch.nn.utils.clip_grad_norm_(session.network.parameters(), 20),
     }

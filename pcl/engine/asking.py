@@ -20,6 +20,7 @@ from pcl.types import Tensor
 
 Asked = Generator[Any, bool | None, None]
 FAILURES = 10_000  # draws of known pairs in a row, after which there is taken to be no other
+PATIENCE = 20  # answers "not sure" in a row, after which nobody is asked before the first step any more
 
 
 def first(method: Trainable, session: Session) -> Asked:
@@ -78,7 +79,7 @@ def _at_random(session: Session, count: int) -> Asked:
         groups = list(chunks(sampler.fixed_order(), stage.batches.size))
     shares = np.array([len(g) * (len(g) - 1) for g in groups], dtype=float)
     last, failures = known.spent + count, 0
-    while known.spent < last and failures < FAILURES:
+    while known.spent < last and failures < FAILURES and not _at_a_loss(session):
         group = groups[generator.choice(len(groups), p=shares / shares.sum())]
         i, j = sorted(int(x) for x in generator.choice(group, 2, replace=False))
         if known.open(i, j):
@@ -104,9 +105,16 @@ def _in_rounds(method: Trainable, session: Session, choice: Choice, count: int) 
             view = pair_view(session, index, z[None].to(session.device), p.to(session.device), 0)
         for a, b, terms in strategy.select(view, last - known.spent):
             i, j = sorted((int(index[a]), int(index[b])))
-            if known.spent < last and known.open(i, j):
+            if known.spent < last and known.open(i, j) and not _at_a_loss(session):
                 yield from ask(session, i, j, 0, terms)
                 asked = True
+
+
+def _at_a_loss(session: Session) -> bool:
+    """Whether the last answers before this stage's first step were all "not sure"."""
+    answers = session.known.answers[-PATIENCE:]
+    unsure = [answer for answer in answers if answer.same is None and answer.stage == session.stage.name]
+    return len(unsure) == PATIENCE
 
 
 def _feature_view(session: Session, features: Tensor, p: Tensor) -> FeatureView:

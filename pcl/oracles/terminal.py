@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 from rich.columns import Columns
@@ -49,13 +51,37 @@ class Oracle(base.Oracle):
         Raises:
             UserError: the person stops here.
         """
-        with progress.aside():
+        with progress.aside(), keys() as pressed:
             progress.console.print(Columns([drawn(self.context.image(image)) for image in (question.i, question.j)]))
             progress.say(f"Images {question.i} and {question.j}: the same? y yes, n no, u unsure, q stop")
-            while (key := _key()) not in KEYS:
-                if key == "q":
-                    raise UserError("stopped; every answer so far is kept, and the same command goes on from there")
+            key = next((key for key in pressed if key in KEYS or key == "q"), "q")
+        if key == "q":
+            raise UserError("stopped; every answer so far is kept, and the same command goes on from there")
         return KEYS[key]
+
+
+@contextmanager
+def keys() -> Iterator[Iterator[str]]:
+    """Every key that is pressed from now on, without its waiting for the end of a line.
+
+    What was typed before is thrown away: it is no answer about pictures that were not there yet.
+    """
+    import termios
+    import tty
+
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    tty.setcbreak(terminal, termios.TCSAFLUSH)
+
+    def pressed() -> Iterator[str]:
+        with suppress(KeyboardInterrupt):
+            while typed := os.read(terminal, 1):
+                yield typed.decode(errors="replace").lower()
+
+    try:
+        yield pressed()
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
 
 def drawn(image: NDArray[np.uint8]) -> Text:
@@ -77,11 +103,3 @@ def drawn(image: NDArray[np.uint8]) -> Text:
 
 def _rgb(pixel: list[int]) -> str:
     return ",".join(map(str, pixel[:3]))
-
-
-def _key() -> str:
-    """The key that is pressed; the end of the input counts as q."""
-    try:
-        return click.getchar().lower()
-    except (EOFError, KeyboardInterrupt):
-        return "q"

@@ -7,22 +7,24 @@ from torch.nn import functional as F
 
 from pcl.constraints import Constraints
 from pcl.engine import loop
+from pcl.engine.images import Images
+from pcl.engine.known import Known
 from pcl.engine.session import Session
+from pcl.engine.stage import Augmentation, DeepSettings
 from pcl.methods import base
-from pcl.strategies.base import StrategySettings
+from pcl.oracles.base import Question
 
 CPU = torch.device("cpu")
 
 
-class Settings(base.DeepSettings):
+class Settings(DeepSettings):
     """Of the smallest method."""
 
     image_size: int = 4
     batch_size: int = 8
     epochs: int = 2
     lr: float = 1e-2
-    augmentation: base.Augmentation = base.Augmentation(mean=(0.5,), std=(0.5,))
-    query: StrategySettings = StrategySettings()
+    augmentation: Augmentation = Augmentation(mean=(0.5,), std=(0.5,))
 
 
 class Method(base.DeepMethod):
@@ -33,7 +35,7 @@ class Method(base.DeepMethod):
     Settings = Settings
 
     def stages(self):
-        return [self.stage("train", self.settings.epochs, fixed=True)]
+        return [self.stage("train", self.settings.epochs, batches=self.batches(fixed=True))]
 
     def build(self, channels):
         return torch.nn.ModuleDict({"linear": torch.nn.Linear(channels * 16, 4), "norm": torch.nn.BatchNorm1d(4)})
@@ -68,9 +70,8 @@ def make_session(method):
         images = torch.randint(0, 256, (n, 1, 4, 4), generator=g, dtype=torch.uint8)
         torch.manual_seed(0)
         network = method.build(1)
-        settings = settings or method.settings
-        constraints = Constraints(n, closure=closure)
-        return Session(seed, settings, {"train": images, "test": images[:5]}, network, CPU, budget, constraints)
+        shown = Images({"train": images, "test": images[:5]}, settings or method.settings, CPU)
+        return Session(seed, shown, network, Known(Constraints(n, closure=closure), budget))
 
     return make
 
@@ -87,13 +88,13 @@ class Driver:
             except StopIteration:
                 return
             reply = None
-            if isinstance(event, loop.Question):
+            if isinstance(event, Question):
                 self.questions.append((event.i, event.j))
-                self.known_when_asked.append(session.constraints.relation(event.i, event.j))
+                self.known_when_asked.append(session.known.constraints.relation(event.i, event.j))
                 reply = answer(event.i, event.j)
             else:
                 self.epochs.append(event)
-                self.spent_by_epoch.append(session.spent)
+                self.spent_by_epoch.append(session.known.spent)
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def members():
     """A function of session and batch size: the batch of every image, -1 for one that is left out."""
 
     def batch_of(session, size):
-        order, found = session.fixed_order(), np.full(session.size, -1)
+        order, found = session.sampler.fixed_order(), np.full(session.size, -1)
         for start in range(0, session.size, size):
             piece = order[start : start + size]
             if len(piece) > 1:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional as tv
 
 from pcl.engine import augment
-from pcl.methods.base import Augmentation
+from pcl.engine.stage import Augmentation
 
 AS_STORED = {"mean": (0.0,), "std": (1.0,)}
 IDENTITY = Augmentation(
@@ -189,7 +189,7 @@ class TestBatches:
         pixels = images(4)
         before = pixels.clone()
         augment.view(pixels, 8, STRONG, generator())
-        augment.plain(pixels, 6, STRONG)
+        augment.unaugmented(pixels, 6, STRONG)
         assert torch.equal(pixels, before)
 
     @settings(max_examples=30, deadline=None)
@@ -221,14 +221,14 @@ class TestPlain:
         pixels = images(2, channels)
         recipe = Augmentation(mean=(0.3,) * channels, std=(0.35,) * channels)
         expected = (tv.resize(pixels / 255, [size, size], antialias=True) - 0.3) / 0.35
-        assert torch.allclose(augment.plain(pixels, size, recipe), expected, atol=1e-5)
+        assert torch.allclose(augment.unaugmented(pixels, size, recipe), expected, atol=1e-5)
 
     def test_normalises_channel_by_channel(self):
         pixels = torch.tensor([51, 102, 153], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 4, 4)
-        found = augment.plain(pixels, 4, Augmentation(mean=(0.1, 0.2, 0.3), std=(0.1, 0.2, 0.5)))
+        found = augment.unaugmented(pixels, 4, Augmentation(mean=(0.1, 0.2, 0.3), std=(0.1, 0.2, 0.5)))
         assert torch.allclose(found[0, :, 0, 0], torch.tensor([1.0, 1.0, 0.6]))
 
     def test_one_mean_serves_all_channels(self):
         pixels = images(2)
-        one, three = (augment.plain(pixels, 8, Augmentation(mean=(0.5,) * n, std=(0.2,) * n)) for n in (1, 3))
+        one, three = (augment.unaugmented(pixels, 8, Augmentation(mean=(0.5,) * n, std=(0.2,) * n)) for n in (1, 3))
         assert torch.equal(one, three)

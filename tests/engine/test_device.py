@@ -64,10 +64,10 @@ def test_a_gpu_runs_the_network_in_bfloat16():
 def test_images_have_their_channels_last(make_session, channels):
     """Convolutions are faster that way, on a processor as on a GPU."""
     session = make_session()
-    session.images["train"] = torch.zeros(6, channels, 4, 4, dtype=torch.uint8)
+    session.images.splits["train"] = torch.zeros(6, channels, 4, 4, dtype=torch.uint8)
     index = np.arange(6)
-    assert session.pixels(index).is_contiguous(memory_format=torch.channels_last)
-    assert session.plain(index).is_contiguous(memory_format=torch.channels_last)
+    assert session.images.stored(index).is_contiguous(memory_format=torch.channels_last)
+    assert session.images.unaugmented(index).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_filling_fresh_memory_is_left_out_on_every_device():

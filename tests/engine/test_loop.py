@@ -8,24 +8,24 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from stages import made
 
-from pcl import registry
 from pcl.constraints import Contradiction
-from pcl.engine import loop
-from pcl.engine.session import Members
-from pcl.methods.base import Stage
+from pcl.engine import asking, loop
+from pcl.engine.sampler import Members
+from pcl.engine.stage import Batches, Optimiser, Questions, Stage
 from pcl.oracles.log import Answer
-from pcl.strategies.base import Strategy, StrategySettings
+from pcl.strategies.base import Choice, Strategy
 
 
 def stage(name, epochs, lr=1e-2, **others):
     """A stage on fixed batches of eight."""
-    return Stage(name, epochs, lr, 8, **{"fixed": True, **others})
+    return made(name, epochs, lr, 8, **{"fixed": True, **others})
 
 
 def first(questions, **others):
     """A stage that asks before its first step, within its batches unless told otherwise."""
-    return stage("pretrain", 1, questions=questions, **{"within_batches": True, **others})
+    return stage("pretrain", 1, first=questions, **{"within_batches": True, **others})
 
 
 ACTIVE = stage("train", 3, strategy="random")
@@ -47,7 +47,7 @@ class TestQuestions:
         session = make_session(budget=7)
         seen = drive(session, [ACTIVE])
         assert seen.spent_by_epoch == [3, 6, 7], "three batches"
-        assert [(a.epoch, a.step) for a in session.answers] == [
+        assert [(a.epoch, a.step) for a in session.known.answers] == [
             (0, 0),
             (0, 1),
             (0, 2),
@@ -56,7 +56,7 @@ class TestQuestions:
             (1, 2),
             (2, 0),
         ]
-        assert [(a.number, a.stage) for a in session.answers] == [(n, "train") for n in range(1, 8)]
+        assert [(a.number, a.stage) for a in session.known.answers] == [(n, "train") for n in range(1, 8)]
 
     def test_pairs_that_are_trained_on_are_no_occasion_to_ask(self, make_session, drive):
         """Batches of pairs follow those of images: three of these, whatever is known."""
@@ -64,14 +64,14 @@ class TestQuestions:
         seen = drive(session, [stage("train", 3, strategy="random", streams=("images", "pairs", "must"))])
         assert seen.spent_by_epoch == [3, 6, 9]
         assert all(i < j for i, j in seen.questions)
-        assert [(a.epoch, a.step) for a in session.answers] == [(e, s) for e in range(3) for s in range(3)]
+        assert [(a.epoch, a.step) for a in session.known.answers] == [(e, s) for e in range(3) for s in range(3)]
 
     def test_what_follows_is_not_asked_so_that_a_budget_may_be_left_over(self, make_session, drive):
         """Everything in one cluster: B − 1 questions say all about a batch of B, here 7 + 7 + 3."""
         session = make_session(budget=100)
         drive(session, [stage("train", 20, strategy="random")], answer=lambda i, j: True)
-        assert session.spent == 17
-        assert session.constraints.implied_must == 28 + 28 + 6 - 17
+        assert session.known.spent == 17
+        assert session.known.constraints.implied_must == 28 + 28 + 6 - 17
 
     def test_without_closure_every_pair_can_be_asked(self, make_session, drive):
         session = make_session(n=4, budget=100, closure="none")
@@ -87,34 +87,34 @@ class TestQuestions:
             answer=lambda i, j: None if (i, j) in unsure else truth(i, j),
         )
         assert max(Counter(seen.questions).values()) == 1
-        said = [a for a in session.answers if a.same is None]
+        said = [a for a in session.known.answers if a.same is None]
         assert said, "some question was met with a shrug"
-        assert session.spent == len(session.answers) - len(said) == 9
-        assert session.constraints.asked == 9
+        assert session.known.spent == len(session.known.answers) - len(said) == 9
+        assert session.known.constraints.asked == 9
 
     def test_unsure_about_everything_ends_and_spends_nothing(self, make_session, drive):
         session = make_session(n=6, budget=9)
         seen = drive(session, [first(4, within_batches=False), ACTIVE], answer=lambda i, j: None)
-        assert session.spent == 0
+        assert session.known.spent == 0
         assert max(Counter(seen.questions).values()) == 1
         assert len(seen.epochs) == 4
 
     def test_an_unsure_answer_changes_nothing_but_the_log(self, make_session):
         session = make_session()
         session.stage = ACTIVE
-        before = session.constraints.links(np.arange(20))
-        session.record(Answer(1, 3, 4, None, 0, 0, "train", {}))
-        after = session.constraints.links(np.arange(20))
+        before = session.known.constraints.links(np.arange(20))
+        session.known.record(Answer(1, 3, 4, None, 0, 0, "train", {}))
+        after = session.known.constraints.links(np.arange(20))
         for name in ("must", "cannot"):
             assert np.array_equal(getattr(before, name), getattr(after, name))
-        assert (session.spent, session.constraints.asked) == (0, 0)
+        assert (session.known.spent, session.known.constraints.asked) == (0, 0)
 
     def test_the_terms_that_chose_a_pair_are_recorded(self, make_session, drive):
         session = make_session(budget=4)
         drive(session, [stage("train", 3, strategy="joint")])
-        assert all(a.terms.keys() == {"score", "uncertainty", "hard"} for a in session.answers)
+        assert all(a.terms.keys() == {"score", "uncertainty", "hard"} for a in session.known.answers)
         remaining = [1 - n / 4 for n in range(4)]
-        for a, r in zip(session.answers, remaining, strict=True):
+        for a, r in zip(session.known.answers, remaining, strict=True):
             expected = r * a.terms["uncertainty"] + (1 - r) * a.terms["hard"]
             assert a.terms["score"] == pytest.approx(expected, abs=1e-5)
 
@@ -128,11 +128,11 @@ class TestQuestions:
         refused, chain = error.value.answer, error.value.chain
         assert chain[0].i == refused.i
         assert chain[-1].j == refused.j
-        said = {frozenset((a.i, a.j)): a.same for a in session.answers}
+        said = {frozenset((a.i, a.j)): a.same for a in session.known.answers}
         assert all(said[frozenset((link.i, link.j))] is link.same for link in chain)
         different = sum(not link.same for link in chain)
         assert different == (1 if refused.same else 0), "the chain proves the opposite"
-        assert len(session.answers) == session.spent, "what came before is kept"
+        assert len(session.known.answers) == session.known.spent, "what came before is kept"
 
 
 class TestFirstQuestions:
@@ -140,7 +140,7 @@ class TestFirstQuestions:
         for within in (True, False):
             session = make_session(n=64, budget=40)
             seen = drive(session, [first(40, within_batches=within)])
-            assert len(seen.questions) == session.spent == 40
+            assert len(seen.questions) == session.known.spent == 40
             assert seen.known_when_asked == [None] * 40
             batch_of = members(session, 8)
             inside = sum(batch_of[i] == batch_of[j] for i, j in seen.questions)
@@ -153,7 +153,7 @@ class TestFirstQuestions:
             session = make_session(n=12, budget=3, seed=seed)
             batch_of = members(session, 8)
             session.stage = first(3)
-            training = loop._ask_at_random(session)
+            training = asking._at_random(session, 3)
             question = next(training)
             asked[batch_of[question.i]] += 1
         assert asked[0] / 300 == pytest.approx(28 / 34, abs=0.07)
@@ -161,8 +161,8 @@ class TestFirstQuestions:
     def test_leave_the_rest_of_the_budget_to_the_strategy(self, make_session, drive):
         session = make_session(budget=10)
         drive(session, [first(6), ACTIVE])
-        assert [a.stage for a in session.answers] == ["pretrain"] * 6 + ["train"] * 4
-        assert all(a.terms == {} for a in session.answers[:6])
+        assert [a.stage for a in session.known.answers] == ["pretrain"] * 6 + ["train"] * 4
+        assert all(a.terms == {} for a in session.known.answers[:6])
 
     def test_never_exceed_the_budget(self, make_session, drive):
         session = make_session(budget=3)
@@ -173,19 +173,19 @@ class TestQuestionsInAPool:
     """Before a stage, about images of one of several parts of the training set."""
 
     def asking(self, questions, by, part=1, parts=3):
-        return stage("ask", 1, questions=questions, questions_by=by, pool=(part, parts))
+        return stage("ask", 1, first=questions, by=None if by == "random" else by, pool=(part, parts))
 
     @pytest.mark.parametrize("by", ["random", "uncertainty", "joint", "hub_boundary"])
     @pytest.mark.parametrize("closure", ["full", "none"])
     def test_are_about_unknown_pairs_of_its_part(self, make_session, drive, truth, by, closure):
         session = make_session(n=24, budget=30, closure=closure)
-        pools = [set(session.pool(part, 3).tolist()) for part in range(3)]
+        pools = [set(session.sampler.pool(part, 3).tolist()) for part in range(3)]
         seen = drive(session, [self.asking(4, by, part) for part in range(3)], answer=truth)
-        assert len(seen.questions) == len(set(seen.questions)) == session.spent == 12
+        assert len(seen.questions) == len(set(seen.questions)) == session.known.spent == 12
         assert seen.known_when_asked == [None] * 12
         for n, (i, j) in enumerate(seen.questions):
             assert i < j and {i, j} <= pools[n // 4]
-        assert {(a.stage, a.epoch, a.step) for a in session.answers} == {("ask", 0, 0)}
+        assert {(a.stage, a.epoch, a.step) for a in session.known.answers} == {("ask", 0, 0)}
 
     @pytest.mark.parametrize("by", ["uncertainty", "hard", "hub_boundary"])
     def test_are_those_that_the_strategy_selects_of_what_the_network_makes_of_them(
@@ -193,15 +193,19 @@ class TestQuestionsInAPool:
     ):
         session, witness = (make_session(n=24, closure="none") for _ in range(2))
         drive(session, [self.asking(6, by)])
-        pool = witness.pool(1, 3)
+        pool = witness.sampler.pool(1, 3)
         witness.stage = self.asking(6, by)
         witness.network.eval()
         with torch.no_grad():
-            z, p = (f(witness.network, witness.plain(pool)) for f in (method.embed, method.probabilities))
-        view = loop.pair_view(witness, pool, z[None], p, 0)
-        chosen = registry.get("pcl.strategies", "Strategy", by)(StrategySettings()).select(view, 6)
-        assert [(a.i, a.j) for a in session.answers] == [tuple(sorted((pool[a], pool[b]))) for a, b, _ in chosen]
-        for said, (*_, terms) in zip(session.answers, chosen, strict=True):
+            z, p = (
+                f(witness.network, witness.images.unaugmented(pool)) for f in (method.embed, method.probabilities)
+            )
+        view = asking.pair_view(witness, pool, z[None], p, 0)
+        chosen = Choice.of(by).make().select(view, 6)
+        assert [(a.i, a.j) for a in session.known.answers] == [
+            tuple(sorted((pool[a], pool[b]))) for a, b, _ in chosen
+        ]
+        for said, (*_, terms) in zip(session.known.answers, chosen, strict=True):
             assert said.terms == pytest.approx(terms, abs=1e-5)
 
     def test_implied_pairs_make_room_for_others(self, make_session, drive):
@@ -209,13 +213,13 @@ class TestQuestionsInAPool:
         session = make_session(n=24, budget=30)
         seen = drive(session, [self.asking(20, "uncertainty")], answer=lambda i, j: True)
         assert seen.known_when_asked == [None] * 7
-        assert session.constraints.implied_must == 28 - 7
+        assert session.known.constraints.implied_must == 28 - 7
 
     @pytest.mark.parametrize("by", ["random", "joint", "hub_boundary"])
     def test_unsure_costs_nothing_and_is_never_asked_again(self, make_session, drive, by):
         session = make_session(n=12, budget=30)
         seen = drive(session, [self.asking(6, by)], answer=lambda i, j: None)
-        assert session.spent == 0
+        assert session.known.spent == 0
         assert max(Counter(seen.questions).values()) == 1
         assert len(seen.epochs) == 1
 
@@ -261,14 +265,14 @@ class TestStages:
         seen = drive(make_session(budget=7), [stage("train", 9, strategy="random")])
         assert seen.spent_by_epoch == [3, 6, 7]
         assert [e.ended for e in seen.epochs] == [False, False, True]
-        leaves_some = drive(make_session(budget=7), [stage("train", 9, questions=2)])
+        leaves_some = drive(make_session(budget=7), [stage("train", 9, first=2)])
         assert leaves_some.spent_by_epoch == [2], "nothing asks for the other five"
 
     def test_hooks_are_called_where_they_are_promised(self, make_session, drive, method, monkeypatch):
         calls = []
         for name in ("start_stage", "start_epoch", "end_epoch"):
             monkeypatch.setattr(
-                method, name, lambda s, name=name: calls.append((name, s.stage.name, s.epoch, s.spent))
+                method, name, lambda s, name=name: calls.append((name, s.stage.name, s.epoch, s.known.spent))
             )
         drive(make_session(), [first(2), stage("train", 2)])
         assert calls == [
@@ -290,7 +294,7 @@ class TestStages:
 
         def seen(name, batch):
             weights = session.network["linear"].weight.detach().clone()
-            calls.append((name, (batch.epoch, batch.step, batch.steps), session.spent, weights))
+            calls.append((name, (batch.epoch, batch.step, batch.steps), session.known.spent, weights))
 
         def prepare(batch, session):
             seen("prepare", batch)
@@ -324,16 +328,17 @@ class TestStages:
         session, calls = make_session(), []
         monkeypatch.setattr(method, "start_stage", calls.append)
         session.epoch = 1
-        seen = drive(session, [stage("train", 3, questions=4)])
+        seen = drive(session, [stage("train", 3, first=4)])
         assert calls == [] and seen.questions == []
         assert [e.number for e in seen.epochs] == [2, 3]
 
     def test_the_settings_that_all_stages_share(self, method):
         settings = method.Settings(optimizer="sgd", lr=0.3, momentum=0.7, weight_decay=0.2, clip=4.0, batch_size=5)
-        found = type(method)(settings, 4, 12).stage("train", 7, lr=0.1, questions=3)
-        assert found == Stage(
-            "train", 7, 0.1, 5, optimizer="sgd", momentum=0.7, weight_decay=0.2, clip=4.0, questions=3
-        )
+        found = type(method)(settings, 4, 12).stage("train", 7, questions=Questions(first=3))
+        rate = Optimiser("sgd", lr=0.3, momentum=0.7, weight_decay=0.2, clip=4.0)
+        assert found == Stage("train", 7, Batches(5), rate, Questions(first=3))
+        faster = type(method)(settings, 4, 12).optimiser(lr=0.1)
+        assert faster == Optimiser("sgd", lr=0.1, momentum=0.7, weight_decay=0.2, clip=4.0)
 
     @pytest.mark.parametrize("frozen", [True, False])
     def test_batch_statistics_can_be_frozen(self, make_session, drive, frozen):
@@ -436,11 +441,11 @@ class TestWhatAStrategySees:
     def test_similarities_are_cosines_averaged_over_views(self, make_session, method):
         session = make_session(budget=8)
         for i, j, same in ((2, 5, True), (7, 5, False), (11, 2, None)):
-            session.record(Answer(len(session.answers) + 1, i, j, same, 0, 0, "train", {}))
+            session.known.record(Answer(len(session.known.answers) + 1, i, j, same, 0, 0, "train", {}))
         session.stage = ACTIVE
         z = 3 * torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
         p = torch.softmax(z[:4], 1)
-        view = loop.pair_view(session, np.array([11, 2, 5, 7]), z.view(2, 4, 4), p, 0)
+        view = asking.pair_view(session, np.array([11, 2, 5, 7]), z.view(2, 4, 4), p, 0)
         assert torch.equal(view.p, p)
         for a in range(4):
             for b in range(4):
@@ -461,12 +466,14 @@ class TestWhatAStrategySees:
         seen = []
 
         class Spy(Strategy):
+            version = 1
+
             def select(self, view, count):
                 seen.append((view, count))
                 return []
 
         outputs, forward = [], method.forward
-        monkeypatch.setattr(loop, "_strategy", lambda name, method: Spy(StrategySettings()))
+        monkeypatch.setattr(Choice, "make", lambda choice: Spy(None))
         monkeypatch.setattr(method, "forward", lambda *given: outputs.append(forward(*given)) or outputs[-1])
         drive(make_session(n=8), [stage("train", 1, strategy="random", views=("standard",) * 3)])
         ((view, count),) = seen
@@ -481,7 +488,7 @@ class TestWhatAStrategySees:
         for name, epoch, step in (("a", 0, 0), ("b", 0, 0), ("a", 1, 0), ("a", 0, 1), ("a", 0, 0)):
             session = make_session()
             session.stage, session.epoch = stage(name, 2), epoch
-            view = loop.pair_view(session, np.arange(4), z, p, step)
+            view = asking.pair_view(session, np.arange(4), z, p, step)
             draws.append(torch.rand(1, generator=view.generator).item())
         assert len(set(draws[:4])) == 4 and draws[4] == draws[0]
 
@@ -511,16 +518,16 @@ class TestExtension:
     def test_a_sure_pair_is_linked_without_a_question(self, make_session):
         session = make_session()
         batch = self.suppose(session, self.outputs([0, 2]))
-        assert session.pseudo_links == [(10, 7)]
+        assert session.known.pseudo_links == [(10, 7)]
         assert batch.pseudo.nonzero().tolist() == [[0, 2], [2, 0]]
         assert not batch.must.any()
-        assert (session.spent, session.answers) == (0, [])
+        assert (session.known.spent, session.known.answers) == (0, [])
 
     def test_one_pair_a_step_and_none_twice(self, make_session):
         session = make_session()
         for _ in range(5):
             self.suppose(session, self.outputs([0, 1, 2]))
-        assert len(session.pseudo_links) == len({frozenset(pair) for pair in session.pseudo_links}) == 3
+        assert len(session.known.pseudo_links) == len({frozenset(pair) for pair in session.known.pseudo_links}) == 3
 
     @pytest.mark.parametrize("spoil", ["one image", "confidence", "cluster", "similarity", "other view"])
     def test_a_pair_that_is_not_sure_is_not_linked(self, make_session, spoil):
@@ -535,22 +542,22 @@ class TestExtension:
             outputs["z"][6] = torch.tensor([0.0, 1.0, 0.0])
         session = make_session()
         self.suppose(session, outputs)
-        assert session.pseudo_links == []
+        assert session.known.pseudo_links == []
 
     @pytest.mark.parametrize("same", [True, False])
     def test_an_answer_is_never_overridden(self, make_session, same):
         session = make_session()
-        session.record(Answer(1, 7, 10, same, 0, 0, "train", {}))
+        session.known.record(Answer(1, 7, 10, same, 0, 0, "train", {}))
         batch = self.suppose(session, self.outputs([0, 2]))
-        assert session.pseudo_links == []
+        assert session.known.pseudo_links == []
         assert not batch.pseudo.any()
 
     def test_a_later_answer_takes_a_supposed_link_back(self, make_session):
         session = make_session()
         self.suppose(session, self.outputs([0, 2]))
-        session.record(Answer(1, 7, 10, False, 0, 0, "train", {}))
+        session.known.record(Answer(1, 7, 10, False, 0, 0, "train", {}))
         batch = self.suppose(session, self.outputs([]))
-        assert session.pseudo_links == [(10, 7)]
+        assert session.known.pseudo_links == [(10, 7)]
         assert not batch.pseudo.any()
         assert batch.cannot.any()
 
@@ -566,7 +573,7 @@ class TestExtension:
 
         monkeypatch.setattr(method, "forward", sure)
         links = []
-        monkeypatch.setattr(method, "start_epoch", lambda s: links.append(len(s.pseudo_links)))
+        monkeypatch.setattr(method, "start_epoch", lambda s: links.append(len(s.known.pseudo_links)))
         drive(session, [stage("train", 4, extend_from=2)])
-        assert [*links, len(session.pseudo_links)] == [0, 0, 0, 1, 2]
-        assert session.answers == []
+        assert [*links, len(session.known.pseudo_links)] == [0, 0, 0, 1, 2]
+        assert session.known.answers == []

@@ -1,23 +1,24 @@
-"""What a run is fed: batches, links, answers, and sweeps over whole splits."""
+"""What a run is fed: batches, links, answers, and predictions over whole splits."""
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from stages import made
 
 from pcl import seed as seeds
 from pcl.constraints import Contradiction
 from pcl.engine import augment, strong
-from pcl.engine.session import Members, Session, chunks
-from pcl.methods.base import Stage
+from pcl.engine.sampler import Members, Sampler
+from pcl.engine.stage import chunks
 from pcl.oracles.log import Answer
 
-FIXED = Stage("train", 2, 1e-3, 8, fixed=True)
+FIXED = made("train", 2, 1e-3, 8, fixed=True)
 
 
 def answer(session, i, j, same):
-    session.record(Answer(len(session.answers) + 1, i, j, same, 0, 0, "train", {}))
+    session.known.record(Answer(len(session.known.answers) + 1, i, j, same, 0, 0, "train", {}))
 
 
 def images_at(session, index, step=0):
@@ -55,23 +56,23 @@ class TestBatches:
         assert [len(index) for _, index in first] == [8, 8, 4]
         assert sorted([i for _, index in first for i in index]) == list(range(20))
         assert first == self.members(make_session(), FIXED, epoch=1)
-        assert first == self.members(make_session(), Stage("other", 1, 1.0, 8, fixed=True))
+        assert first == self.members(make_session(), made("other", 1, 1.0, 8, fixed=True))
         assert first != self.members(make_session(seed=1), FIXED)
 
     def test_the_single_image_left_over_is_left_out(self, make_session):
         found = self.members(make_session(n=17), FIXED)
         assert [len(index) for _, index in found] == [8, 8]
         missing = set(range(17)) - {i for _, index in found for i in index}
-        assert missing == {make_session(n=17).fixed_order()[-1]}
+        assert missing == {make_session(n=17).sampler.fixed_order()[-1]}
 
     def test_shuffled_batches_are_drawn_anew_in_every_epoch_and_stage(self, make_session):
-        stage = Stage("train", 2, 1e-3, 8)
+        stage = made("train", 2, 1e-3, 8)
         first = self.members(make_session(), stage)
         assert sorted([i for _, index in first for i in index]) == list(range(20))
         assert first == self.members(make_session(), stage)
         others = [
             self.members(make_session(), stage, epoch=1),
-            self.members(make_session(), Stage("other", 2, 1e-3, 8)),
+            self.members(make_session(), made("other", 2, 1e-3, 8)),
             self.members(make_session(seed=1), stage),
         ]
         assert all(first != other for other in others)
@@ -80,7 +81,7 @@ class TestBatches:
         session = make_session()
         for i, j, same in ((0, 1, True), (1, 2, True), (3, 4, True), (0, 3, False)):
             answer(session, i, j, same)
-        stage = Stage("cluster", 2, 1e-3, 4, streams=("images", "must", "cannot"))
+        stage = made("cluster", 2, 1e-3, 4, streams=("images", "must", "cannot"))
         found = self.members(session, stage)
         kinds = [kind for kind, _ in found]
         assert kinds == ["images"] * 5 + ["must"] + ["cannot"] * 2
@@ -96,10 +97,10 @@ class TestBatches:
         for i, j, same in ((0, 1, True), (1, 2, True), (3, 4, True), (0, 3, False)):
             answer(session, i, j, same)
         for session.epoch in (0, 1):
-            session.stage = Stage("cluster", 2, 1e-3, 6, streams=("pairs",))
+            session.stage = made("cluster", 2, 1e-3, 6, streams=("pairs",))
             batches = list(session.batches())
             assert [(batch.kind, len(batch.index)) for batch in batches] == [("pairs", n) for n in (6, 6, 6, 2)]
-            assert all(torch.equal(batch.images, session.plain(batch.index)) for batch in batches)
+            assert all(torch.equal(batch.images, session.images.unaugmented(batch.index)) for batch in batches)
             epochs.append(linked(batches))
         together = {frozenset(pair) for pair in ((0, 1), (1, 2), (0, 2), (3, 4))}
         apart = {frozenset((i, j)) for i in (0, 1, 2) for j in (3, 4)}
@@ -112,7 +113,7 @@ class TestBatches:
         session = make_session()
         for i, j, same in ((0, 1, True), (2, 3, True), (0, 3, False)):
             answer(session, i, j, same)
-        session.stage = Stage("cluster", 2, 1e-3, 4, streams=(kind,))
+        session.stage = made("cluster", 2, 1e-3, 4, streams=(kind,))
         found = linked(session.batches())
         assert len(found) == {"must": 2, "cannot": 4}[kind]
         assert {same for _, same in found} == {kind == "must"}
@@ -120,7 +121,7 @@ class TestBatches:
     def test_a_batch_knows_its_place(self, make_session):
         session = make_session()
         answer(session, 0, 1, True)
-        session.stage, session.epoch = Stage("cluster", 9, 1e-3, 8, streams=("images", "must", "cannot")), 5
+        session.stage, session.epoch = made("cluster", 9, 1e-3, 8, streams=("images", "must", "cannot")), 5
         batches = list(session.batches())
         assert [(b.stage, b.kind) for b in batches] == [("cluster", "images")] * 3 + [("cluster", "must")]
         assert [(b.epoch, b.step, b.steps) for b in batches] == [(5, step, 4) for step in range(4)]
@@ -128,7 +129,7 @@ class TestBatches:
         assert [b.rows.tolist() for b in batches] == [b.index.tolist() for b in batches]
 
     def test_no_answers_no_pairs(self, make_session):
-        stage = Stage("c", 1, 1.0, 4, streams=("images", "pairs", "must", "cannot"))
+        stage = made("c", 1, 1.0, 4, streams=("images", "pairs", "must", "cannot"))
         assert {kind for kind, _ in self.members(make_session(), stage)} == {"images"}
 
     def test_of_many_implied_pairs_the_same_few_are_kept_and_shuffled(self, make_session):
@@ -138,7 +139,7 @@ class TestBatches:
 
         def pairs(epoch, most):
             rows = []
-            stage = Stage("c", 2, 1e-3, 4, streams=("images", "must", "cannot"), max_pairs=most)
+            stage = made("c", 2, 1e-3, 4, streams=("images", "must", "cannot"), max_pairs=most)
             for kind, index in self.members(session, stage, epoch):
                 if kind == "must":
                     half = len(index) // 2
@@ -151,7 +152,7 @@ class TestBatches:
         assert first != second
         assert len(pairs(0, None)) == 28
 
-    def test_a_batch_has_views_or_plain_images(self, make_session):
+    def test_a_batch_has_views_or_unaugmented_images(self, make_session):
         session = make_session()
         index = np.array([3, 5, 9])
         session.stage = FIXED
@@ -159,11 +160,11 @@ class TestBatches:
         assert len(two.views) == 2
         assert not hasattr(two, "images")
         assert not torch.equal(*two.views)
-        session.stage = Stage("plain", 1, 1e-3, 8, fixed=True, views=())
+        session.stage = made("unaugmented", 1, 1e-3, 8, fixed=True, views=())
         none = images_at(session, index)
         assert none.views == []
-        assert torch.equal(none.images, session.plain(index))
-        assert torch.equal(session.batch(Members("must", index), 0, 9).images, session.plain(index))
+        assert torch.equal(none.images, session.images.unaugmented(index))
+        assert torch.equal(session.batch(Members("must", index), 0, 9).images, session.images.unaugmented(index))
 
     @pytest.mark.parametrize(
         ("recipe", "drawn"), [("standard", augment.view), ("weak", strong.weak), ("strong", strong.strong)]
@@ -171,14 +172,14 @@ class TestBatches:
     def test_a_view_follows_its_recipe(self, make_session, recipe, drawn):
         session, index = make_session(), np.array([7, 2, 7])
         ours, theirs = (torch.Generator().manual_seed(5) for _ in range(2))
-        expected = drawn(session.images["train"][index], 4, session.settings.augmentation, theirs)
+        expected = drawn(session.images.splits["train"][index], 4, session.images.settings.augmentation, theirs)
         assert torch.equal(session.view(index, recipe, ours), expected)
         assert not torch.equal(session.view(index, recipe, ours), expected), "the generator has moved on"
 
     def test_a_batch_has_a_view_for_each_recipe_of_its_stage_in_order(self, make_session):
         session, index = make_session(), np.arange(6)
         recipes = ("weak", "strong", "standard", "weak")
-        session.stage, session.epoch = Stage("train", 2, 1e-3, 8, views=recipes), 1
+        session.stage, session.epoch = made("train", 2, 1e-3, 8, views=recipes), 1
         generator = seeds.torch_generator(session.seed, "train", "augment", 1, 3)
         batch = images_at(session, index, step=3)
         assert all(
@@ -186,7 +187,7 @@ class TestBatches:
             for view, recipe in zip(batch.views, recipes, strict=True)
         )
         own = torch.rand(1, generator=batch.generator)
-        session.stage = Stage("train", 2, 1e-3, 8, views=())
+        session.stage = made("train", 2, 1e-3, 8, views=())
         assert torch.equal(own, torch.rand(1, generator=images_at(session, index, step=3).generator)), (
             "what a method draws does not depend on the views"
         )
@@ -198,7 +199,7 @@ class TestBatches:
             return images_at(session, np.arange(6), step).views[0]
 
         assert torch.equal(view(), view())
-        for other in ({"seed": 1}, {"stage": Stage("other", 1, 1.0, 8, fixed=True)}, {"epoch": 1}, {"step": 1}):
+        for other in ({"seed": 1}, {"stage": made("other", 1, 1.0, 8, fixed=True)}, {"epoch": 1}, {"step": 1}):
             assert not torch.equal(view(), view(**other))
 
 
@@ -208,24 +209,27 @@ class TestKnownPairs:
         session = make_session(**others)
         for i, j, same in (*((0, j, True) for j in range(1, 5)), (10, 11, True), (0, 10, False)):
             answer(session, i, j, same)
-        session.stage = Stage("train", 2, 1e-3, 8)
+        session.stage = made("train", 2, 1e-3, 8)
         return session
 
     @pytest.mark.parametrize(("kind", "counts"), [("must", (11, 0)), ("cannot", (0, 10)), ("pairs", (11, 10))])
     def test_are_of_the_kind_that_is_wanted(self, make_session, kind, counts):
         session = self.session(make_session)
-        pairs, same = session.known_pairs(kind)
+        pairs, same = session.sampler.known_pairs(session.stage, kind, session.known.constraints)
         assert pairs.shape == (sum(counts), 2)
         assert (int(same.sum()), int((~same).sum())) == counts
-        assert [session.constraints.relation(*pair) for pair in pairs.tolist()] == same.tolist()
+        assert [session.known.constraints.relation(*pair) for pair in pairs.tolist()] == same.tolist()
         assert len({frozenset(pair) for pair in pairs.tolist()}) == len(pairs)
 
     def test_of_each_kind_the_same_ones_are_kept_whoever_wants_them(self, make_session):
         session = self.session(make_session)
         found = []
         for name, epoch in (("one", 0), ("other", 1)):
-            session.stage, session.epoch = Stage(name, 2, 1e-3, 8, max_pairs=6), epoch
-            found += [session.known_pairs(kind)[0].tolist() for kind in ("must", "cannot", "pairs")]
+            session.stage, session.epoch = made(name, 2, 1e-3, 8, max_pairs=6), epoch
+            found += [
+                session.sampler.known_pairs(session.stage, kind, session.known.constraints)[0].tolist()
+                for kind in ("must", "cannot", "pairs")
+            ]
         must, cannot, both = found[:3]
         assert (len(must), len(cannot)) == (6, 6)
         assert both == must + cannot
@@ -250,7 +254,7 @@ class TestKnownPairs:
                 sizes.append(len(rows))
             assert max(sizes) - min(sizes) <= 1
             epochs.append(found)
-        pairs, same = session.known_pairs("pairs")
+        pairs, same = session.sampler.known_pairs(session.stage, "pairs", session.known.constraints)
         known = {(frozenset(pair), said) for pair, said in zip(pairs.tolist(), same.tolist(), strict=True)}
         assert len(epochs[0]) == len(epochs[1]) == 21
         assert set(epochs[0]) == set(epochs[1]) == known
@@ -258,7 +262,7 @@ class TestKnownPairs:
 
     def number(self, session, picture):
         """Which training image a picture is."""
-        return int((session.plain(np.arange(session.size)) == picture).flatten(1).all(1).nonzero())
+        return int((session.images.unaugmented(np.arange(session.size)) == picture).flatten(1).all(1).nonzero())
 
     def test_without_any_a_batch_stays_as_it_is(self, make_session):
         session = make_session()
@@ -271,8 +275,7 @@ class TestKnownPairs:
 class TestPool:
     @given(st.integers(1, 40), st.integers(1, 7), st.integers(0, 2**16))
     def test_parts_are_disjoint_of_equal_size_and_make_up_the_set(self, n, parts, seed):
-        session = Session(seed, None, {"train": torch.zeros(n, 1, 1, 1)}, None, None, 0, None)
-        found = [session.pool(part, parts) for part in range(parts)]
+        found = [Sampler(seed, n).pool(part, parts) for part in range(parts)]
         assert sorted(np.concatenate(found).tolist()) == list(range(n))
         assert max(map(len, found)) - min(map(len, found)) <= 1
         assert all((np.diff(part) > 0).all() for part in found)
@@ -281,9 +284,9 @@ class TestPool:
         def part(seed=0, stage=FIXED, epoch=0):
             session = make_session(seed=seed)
             session.stage, session.epoch = stage, epoch
-            return session.pool(1, 3).tolist()
+            return session.sampler.pool(1, 3).tolist()
 
-        assert part() == part(stage=Stage("other", 1, 1.0, 8), epoch=1)
+        assert part() == part(stage=made("other", 1, 1.0, 8), epoch=1)
         assert part() != part(seed=1)
 
 
@@ -292,14 +295,14 @@ class TestAnswers:
         session = make_session()
         for i, j, same in ((0, 1, True), (2, 3, None), (4, 5, False)):
             answer(session, i, j, same)
-        assert (session.spent, session.remaining, len(session.answers)) == (2, 10, 3)
-        assert session.unsure_pairs == [(2, 3)]
+        assert (session.known.spent, session.known.remaining, len(session.known.answers)) == (2, 10, 3)
+        assert session.known.unsure == [(2, 3)]
 
     def test_a_pair_of_one_image_is_paid_for_and_says_nothing(self, make_session):
         """What the released random baseline wastes its budget on."""
         session = make_session()
         answer(session, 4, 4, True)
-        assert (session.spent, session.constraints.asked) == (1, 0)
+        assert (session.known.spent, session.known.constraints.asked) == (1, 0)
 
     def test_a_contradiction_changes_nothing(self, make_session):
         session = make_session()
@@ -307,7 +310,7 @@ class TestAnswers:
             answer(session, i, j, same)
         with pytest.raises(Contradiction, match=r"0 = 1 \(answer 1\), 1 = 2 \(answer 2\) imply"):
             answer(session, 0, 2, False)
-        assert (session.spent, len(session.answers)) == (2, 2)
+        assert (session.known.spent, len(session.known.answers)) == (2, 2)
 
     def test_links_of_a_batch_are_symmetric_and_complete(self, make_session):
         session = make_session()
@@ -325,25 +328,25 @@ class TestAnswers:
     def test_supposed_links_never_override_answers(self, make_session):
         session = make_session()
         answer(session, 0, 1, False)
-        session.pseudo_links = [(0, 1), (2, 3), (4, 19)]
+        session.known.pseudo_links = [(0, 1), (2, 3), (4, 19)]
         session.stage = FIXED
         batch = images_at(session, np.arange(6))
         session.link(batch)
         assert batch.pseudo.nonzero().tolist() == [[2, 3], [3, 2]]
 
 
-class TestSweep:
+class TestPredictions:
     def test_keeps_the_order_and_every_image(self, make_session):
         session = make_session(n=21)
         session.network.train()
-        rows = session.sweep(lambda network, images: images.flatten(1))
-        assert torch.equal(rows, session.plain(np.arange(21)).flatten(1))
-        assert session.sweep(lambda network, images: images.flatten(1), "test").shape == (5, 16)
+        rows = session.predict(lambda network, images: images.flatten(1))
+        assert torch.equal(rows, session.images.unaugmented(np.arange(21)).flatten(1))
+        assert session.predict(lambda network, images: images.flatten(1), "test").shape == (5, 16)
 
     def test_of_some_images_in_the_order_of_their_positions(self, make_session):
         session, index = make_session(n=21), np.array([20, 3, 11, 4, 5, 6, 7, 8, 9])
-        rows = session.sweep(lambda network, images: images.flatten(1), index=index)
-        assert torch.equal(rows, session.plain(index).flatten(1))
+        rows = session.predict(lambda network, images: images.flatten(1), index=index)
+        assert torch.equal(rows, session.images.unaugmented(index).flatten(1))
 
     @pytest.mark.parametrize("training", [True, False])
     def test_runs_in_evaluation_mode_without_gradients_and_restores_the_mode(self, make_session, training):
@@ -355,24 +358,19 @@ class TestSweep:
             modes.append((network.training, torch.is_grad_enabled()))
             return images.flatten(1)
 
-        session.sweep(function)
+        session.predict(function)
         assert modes == [(False, False)] * 3, "20 images in batches of 8"
         assert session.network.training is training
 
     def test_batches_follow_the_data_set_with_the_last_one_shorter(self, make_session):
-        """A network that looks at its batch answers differently in other company; its company is fixed."""
+        """A network that looks at its batch answers differently with another rest of the batch; the rest is fixed."""
         session, sizes = make_session(n=17), []
 
         def function(network, images):
             sizes.append(len(images))
             return images.flatten(1) - images.flatten(1).mean(0)
 
-        rows = session.sweep(function)
+        rows = session.predict(function)
         assert sizes == [8, 8, 1]
         assert torch.allclose(rows[:8].mean(0), torch.zeros(16), atol=1e-5)
         assert torch.equal(rows[16], torch.zeros(16))
-
-    def test_targets_are_looked_up_by_position(self, make_session):
-        session = make_session()
-        session.targets = torch.arange(20.0)
-        assert session.target(np.array([3, 1])).tolist() == [3.0, 1.0]

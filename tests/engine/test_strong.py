@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 
 from pcl.engine import augment, strong
-from pcl.methods.base import Augmentation
+from pcl.engine.stage import Augmentation
 
 AS_STORED = Augmentation(flip=0, mean=(0.0,), std=(1.0,))
 VIEWS = (strong.weak, strong.strong)
@@ -255,13 +255,13 @@ class TestWeak:
         pixels = images(3, channels, stored)
         normal = AS_STORED.model_copy(update={"mean": (0.3,) * channels, "std": (0.35,) * channels})
         assert torch.allclose(
-            strong.weak(pixels, 7, normal, generator()), augment.plain(pixels, 7, normal), atol=1e-5
+            strong.weak(pixels, 7, normal, generator()), augment.unaugmented(pixels, 7, normal), atol=1e-5
         )
 
     @pytest.mark.parametrize("stored", [5, 12])
     def test_a_certain_flip_mirrors_columns(self, stored):
         pixels = images(2, 3, stored)
-        expected = augment.plain(pixels, 7, AS_STORED).flip(3)
+        expected = augment.unaugmented(pixels, 7, AS_STORED).flip(3)
         assert torch.allclose(strong.weak(pixels, 7, recipe(1), generator()), expected, atol=1e-5)
 
 

@@ -35,11 +35,12 @@ def test_decoder_is_as_wide_as_a_backbone_is_at_that_size(size, widths):
 
 def test_a_network_has_a_decoder_only_to_start_from_an_autoencoder():
     images = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    network = autoencoder.embedding_network(EmbeddedSettings(**SMALL), channels=1)
+    settings = EmbeddedSettings(**SMALL)
+    network = autoencoder.embedding_network(settings, 1, settings.embedding, decoder=True)
     z = autoencoder.encode(network, images)
     assert z.shape == (4, 3) and network["decoder"](z).shape == images.shape
     assert z.min() < 0, "linear, and of any length"
-    without = autoencoder.embedding_network(EmbeddedSettings(**SMALL, autoencoder=None), channels=1)
+    without = autoencoder.embedding_network(settings, 1, settings.embedding, decoder=False)
     assert without.keys() == network.keys() - {"decoder"}
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from pcl.engine.stage import DeepSettings
 from pcl.losses import experts as losses
-from pcl.methods.base import DeepSettings
 from pcl.methods.mice import MiCESettings
 from pcl.networks import experts
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from pcl.methods.base import DeepSettings
+from pcl.engine.stage import DeepSettings
 from pcl.networks import graph
 from pcl.networks.heads import contrastive_network
 

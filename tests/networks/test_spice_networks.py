@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pcl.methods.base import DeepSettings
+from pcl.engine.stage import DeepSettings
 from pcl.networks import spice
 from pcl.networks.heads import ClusterHead
 

@@ -11,6 +11,7 @@ import pytest
 
 from pcl import oracles
 from pcl.errors import UserError
+from pcl.oracles.base import Context, Question
 from pcl.oracles.log import Answer, dump
 
 LABELS = np.random.default_rng(0).integers(3, size=60)
@@ -29,89 +30,89 @@ def log(tmp_path):
     return path
 
 
+def context(seed: int = 0, targets: np.ndarray | None = LABELS) -> Context:
+    """What an oracle may look at: sixty images of four pixels, each as dark as its number."""
+
+    def image(index: int) -> np.ndarray:
+        return np.full((2, 2, 1), index, np.uint8)
+
+    return Context(60, seed, ("a", "b", "c"), targets, image)
+
+
 @pytest.fixture
 def make(log):
-    def with_settings(name: str, *, budget: int = 10_000, seed: int = 0, **settings) -> oracles.Oracle:
-        needed = {"noisy": {"flip": 0.2}, "replay": {"log": log}}.get(name, {})
-        return oracles.make(name, needed | settings, labels=LABELS, budget=budget, seed=seed)
+    def with_settings(name: str, *, seed: int = 0, **settings) -> oracles.Oracle:
+        needed = {"noisy": {"flip": 0.2}, "replay": {"log": str(log)}}.get(name, {})
+        targets = LABELS if oracles.get(name).needs_targets else None
+        return oracles.make(name, needed | settings, context(seed, targets))
 
     return with_settings
 
 
-def test_the_folder_is_the_registry():
-    assert oracles.names() == ["noisy", "replay", "truth"]
+def answers(oracle: oracles.Oracle, pairs) -> list[bool | None]:
+    return [oracle.reply(Question(i, j)) for i, j in pairs]
 
 
 @pytest.mark.parametrize("name", oracles.names())
-class TestContract:
-    def test_the_budget_is_its_own_and_never_exceeded(self, make, name):
-        oracle = make(name, budget=2)
-        oracle.answer(3, 4)
-        assert oracle.remaining == 1
-        oracle.answer(5, 6)
-        with pytest.raises(oracles.BudgetExhausted, match="budget of 2 questions is spent"):
-            oracle.answer(7, 8)
-        assert oracle.remaining == 0
+def test_every_oracle_has_a_version_and_names_its_source(name):
+    oracle = oracles.get(name)
+    assert type(oracle.version) is int and oracle.version >= 1
+    assert "Source:" in oracle.__doc__
+    assert oracle.files <= oracle.Settings.model_fields.keys()
 
-    def test_the_order_of_a_pair_and_of_the_questions_does_not_matter(self, make, name):
-        forwards, backwards = make(name), make(name)
-        there = [forwards.answer(i, j) for i, j in PAIRS]
-        back = [backwards.answer(j, i) for i, j in reversed(PAIRS)]
-        assert there == back[::-1]
 
-    def test_a_negative_budget_is_refused(self, make, name):
-        with pytest.raises(UserError, match="budget: -1"):
-            make(name, budget=-1)
+@pytest.mark.parametrize("name", oracles.names())
+def test_no_oracle_takes_a_setting_that_it_does_not_have(name):
+    with pytest.raises(UserError, match="nonsense: unknown key"):
+        oracles.check(name, {"nonsense": 1})
 
-    def test_the_docstring_names_its_source(self, name):
-        assert "Source:" in oracles.get(name).__doc__
+
+# A person may change their mind.
+@pytest.mark.parametrize("name", [name for name in oracles.names() if not oracles.get(name).interactive])
+def test_neither_the_order_of_a_pair_nor_that_of_the_questions_matters(make, name):
+    there = answers(make(name), PAIRS)
+    back = answers(make(name), [(j, i) for i, j in reversed(PAIRS)])
+    assert there == back[::-1]
 
 
 def test_truth_is_equality_of_labels(make):
-    oracle = make("truth")
-    assert all(oracle.answer(i, j) is (LABELS[i] == LABELS[j]).item() for i, j in PAIRS)
+    assert answers(make("truth"), PAIRS) == [(LABELS[i] == LABELS[j]).item() for i, j in PAIRS]
 
 
 @pytest.mark.parametrize("flip", [0, 0.2, 1])
 def test_noisy_flips_about_that_share(make, flip):
-    oracle = make("noisy", flip=flip)
-    wrong = np.mean([oracle.answer(i, j) != (LABELS[i] == LABELS[j]) for i, j in PAIRS])
+    given = answers(make("noisy", flip=flip), PAIRS)
+    wrong = np.mean([same != (LABELS[i] == LABELS[j]) for same, (i, j) in zip(given, PAIRS, strict=True)])
     assert wrong == pytest.approx(flip, abs=4 * np.sqrt(flip * (1 - flip) / len(PAIRS)))
 
 
 def test_noisy_depends_on_the_seed(make):
-    one, two = make("noisy", seed=1), make("noisy", seed=2)
-    assert [one.answer(i, j) for i, j in PAIRS] != [two.answer(i, j) for i, j in PAIRS]
+    assert answers(make("noisy", seed=1), PAIRS) != answers(make("noisy", seed=2), PAIRS)
 
 
-@pytest.mark.parametrize("flip", [-0.1, 1.5, "often"])
-def test_noisy_wants_a_probability(make, flip):
-    with pytest.raises(UserError, match="must be a probability"):
+@pytest.mark.parametrize(("flip", "message"), [(-0.1, "greater than"), (1.5, "less than"), ("often", "valid number")])
+def test_noisy_wants_a_probability(make, flip, message):
+    with pytest.raises(UserError, match=f"oracle noisy: flip: .*{message}"):
         make("noisy", flip=flip)
 
 
-def test_replay_gives_the_recorded_answers_and_unsure_costs_nothing(make):
-    oracle = make("replay", budget=1)
-    assert oracle.answer(1, 0) is None
-    assert oracle.remaining == 1
-    assert oracle.answer(9, 8) is bool(LABELS[8] == LABELS[9])
-    assert oracle.remaining == 0
+def test_replay_gives_the_recorded_answers(make):
+    assert answers(make("replay"), [(1, 0), (9, 8)]) == [None, bool(LABELS[8] == LABELS[9])]
 
 
-def replay(path, *answers: tuple[int, int, bool | None]) -> oracles.Oracle:
-    path.write_text(dump(Answer(k, *answer, k, 0, "active", {}) for k, answer in enumerate(answers, start=1)))
-    return oracles.make("replay", {"log": path}, labels=LABELS, budget=9, seed=0)
+def replay(path, *given: tuple[int, int, bool | None]) -> oracles.Oracle:
+    path.write_text(dump(Answer(k, *answer, k, 0, "active", {}) for k, answer in enumerate(given, start=1)))
+    return oracles.make("replay", {"log": str(path)}, context(targets=None))
 
 
 def test_replay_of_a_skipped_pair_gives_the_later_answer(log):
-    assert replay(log, (0, 1, None), (1, 0, True), (0, 1, None)).answer(0, 1) is True
+    assert replay(log, (0, 1, None), (1, 0, True), (0, 1, None)).reply(Question(0, 1)) is True
 
 
 def test_replay_refuses_a_pair_that_was_never_asked(log):
     oracle = replay(log, (0, 1, True))
     with pytest.raises(UserError, match=r"answers\.jsonl: images 0 and 2 were never asked about"):
-        oracle.answer(0, 2)
-    assert oracle.remaining == 9
+        oracle.reply(Question(0, 2))
 
 
 def test_replay_refuses_a_log_that_answers_a_pair_both_ways(log):
@@ -131,13 +132,13 @@ def test_replay_refuses_a_log_of_other_data(log):
         ("log", {}, "no such"),
         ("base", {}, "no such"),
         ("noisy", {"flop": 0.1}, "did you mean 'flip'"),
-        ("noisy", {}, "'flip' is missing"),
-        ("truth", {"flip": 0.1}, "no such setting 'flip'"),
+        ("noisy", {}, "flip: required"),
+        ("truth", {"flip": 0.1}, "unknown key 'flip'"),
     ],
 )
 def test_names_and_settings_that_do_not_exist(name, settings, message):
     with pytest.raises(UserError, match=message):
-        oracles.make(name, settings, labels=LABELS, budget=1, seed=0)
+        oracles.make(name, settings, context())
 
 
 def test_neither_oracles_nor_constraints_import_torch():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pcl.constraints import Constraints
 from pcl.losses import student
 from pcl.strategies import hub_boundary
-from pcl.strategies.base import PairView, StrategySettings
+from pcl.strategies.base import PairView
 
 sizes_and_count = st.tuples(st.lists(st.integers(0, 20), min_size=1, max_size=6), st.integers(0, 60))
 
@@ -136,7 +136,7 @@ def seen(q, known=(), seed=0):
 
 
 def select(view, count):
-    return hub_boundary.Strategy(StrategySettings()).select(view, count)
+    return hub_boundary.Strategy(hub_boundary.Strategy.Settings()).select(view, count)
 
 
 class TestStrategy:

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 
 from pcl import registry
 from pcl.strategies import terms
-from pcl.strategies.base import PairView, Scoring, StrategySettings
+from pcl.strategies.base import PairView, Scoring
 
 NAMES = registry.names("pcl.strategies", "Strategy")
 
 
 def made(name, form="paper"):
     """A strategy with its other settings at their defaults."""
-    return registry.get("pcl.strategies", "Strategy", name)(StrategySettings(form=form))
+    strategy = registry.get("pcl.strategies", "Strategy", name)
+    return strategy(strategy.Settings(**({"form": form} if "form" in strategy.Settings.model_fields else {})))
 
 
 SCORING = [name for name in NAMES if isinstance(made(name), Scoring)]
