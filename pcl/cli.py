@@ -64,8 +64,8 @@ def _threads(count: int) -> None:
 def _expect(key: str | None, path: Path, found: str) -> None:
     if key is not None and key != found:
         raise UserError(
-            f"{path}: made with key {key}, but params.yaml now says {found}; it was edited after this job was "
-            "planned, so start snakemake again"
+            f"{path}: made with key {key}, but params.yaml now says {found}; that file or pictures were edited after "
+            "this job was planned, so start snakemake again"
         )
 
 
@@ -75,7 +75,7 @@ def _expect(key: str | None, path: Path, found: str) -> None:
 @click.pass_context
 def check(ctx: click.Context, verify: bool, study: str | None) -> None:
     """Say what is wrong with params.yaml, and what data the study has and lacks."""
-    from pcl import datasets, inventory
+    from pcl import inventory
     from pcl.plan import Plans
 
     plans = Plans(configuration.load(ctx.obj))
@@ -85,7 +85,7 @@ def check(ctx: click.Context, verify: bool, study: str | None) -> None:
     for name, each in plans.studies.items():
         runs = each.all_runs()
         click.echo(f"study {name}: {sum(run.folder.complete for run in runs)} of {len(runs)} runs complete")
-    for name, state in inventory.state_of_data(_plan(ctx, study), datasets.raw_folder(), verify=verify):
+    for name, state in inventory.state_of_data(_plan(ctx, study), verify=verify):
         click.echo(f"data {name}: " + state.replace("\n", "\n  "))
 
 
@@ -140,28 +140,31 @@ def prune(ctx: click.Context, yes: bool) -> None:
 @click.argument("dataset")
 @click.option("--to", type=Path, help="The raw folder; PCL_DATA, or data, unless given.")
 @click.option("--from", "source", help="A file, a folder or another address to take it from.")
-def data(dataset: str, to: Path | None, source: str | None) -> None:
+@click.pass_context
+def data(ctx: click.Context, dataset: str, to: Path | None, source: str | None) -> None:
     """Download a data set's published files; what broke off goes on."""
     from pcl import datasets, progress
     from pcl.datasets.download import download
 
+    published = dataset in datasets.registry()
+    chosen = datasets.make(dataset, {}, to) if published else _plan(ctx, None).data_set(dataset).dataset
     with progress.console.status(dataset) as status:
-        paths = download(dataset, datasets.raw_folder(to), source, status.update)
+        paths = download(chosen, source, status.update)
     for path in paths:
         click.echo(path)
 
 
 @main.command()
-@click.argument("task")
+@click.argument("dataset")
 @KEY
 @click.pass_context
-def prepare(ctx: click.Context, task: str, key: str | None) -> None:
-    """Read a task's data set from its official files into arrays with a manifest."""
+def prepare(ctx: click.Context, dataset: str, key: str | None) -> None:
+    """Read a data set from its own files into arrays with a manifest."""
     from pcl import datasets
 
-    data = _plan(ctx, None).data(task)
+    data = _plan(ctx, None).data_set(dataset)
     _expect(key, data.path, data.key)
-    datasets.prepare(data.name, data.settings, None, data.path)
+    datasets.prepare(data.dataset, data.path)
 
 
 @main.command()
@@ -174,6 +177,8 @@ def relabel(ctx: click.Context, task: str, orientation: str, key: str | None) ->
     from pcl import datasets, orientations
 
     target = _plan(ctx, None).target(task, orientation)
+    if target is None:
+        raise UserError(f"tasks.{task}.orientations.{orientation}: null, so there are no target clusters to write")
     _expect(key, target.path, target.key)
     orientations.write(target.map, datasets.load(target.data.path), target.path)
 

@@ -6,6 +6,7 @@ Every mistake is reported at once, with the path of its key and, for a misspelt 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from functools import cached_property
 from itertools import product
@@ -13,7 +14,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -27,6 +28,15 @@ Split = Literal["train", "test"]
 Count = Annotated[int, Field(ge=0)]
 
 
+def _word(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
+        raise ValueError("a name that paths are made from has letters, digits and . _ + - only, and no sign in front")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_word)]
+
+
 class Strict(BaseModel):
     """A mapping of the config in which an unknown key is an error, as is a number that is not finite."""
 
@@ -34,10 +44,13 @@ class Strict(BaseModel):
 
 
 class Task(Strict):
-    """A data set and the number of clusters to find in it."""
+    """A data set, the number of clusters to find in it, and orientations beside those that come with the package."""
 
     dataset: str
     clusters: int = Field(ge=2)
+    orientations: dict[Name, dict[Any, Any] | None] = Field(
+        {}, description="orientation -> cluster -> its classes; null: nobody knows the clusters"
+    )
 
 
 class OracleChoice(Strict):
@@ -140,15 +153,22 @@ class Study(Strict):
 class Config(Strict):
     """The whole of params.yaml."""
 
+    _root: Path = PrivateAttr(Path())
+
     study: str
-    datasets: dict[str, dict[str, Any]] = {}
-    tasks: dict[str, Task]
+    datasets: dict[Name, dict[str, Any]] = {}
+    tasks: dict[Name, Task]
     arms: dict[str, Arm]
     tables: dict[str, Table]
     on_request: dict[str, Table] = Field({}, description="tables that are made only when asked for by name")
     cross: dict[str, Cross] = {}
     figures: dict[str, Figure] = Field(description="figure -> what it shows")
     studies: dict[str, Study]
+
+    @property
+    def root(self) -> Path:
+        """The folder of params.yaml, from which relative paths in it start."""
+        return self._root
 
     @cached_property
     def every_arm(self) -> dict[str, Arm]:
@@ -219,6 +239,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def load(path: Path = PARAMS) -> Config:
     """The checked config; raises UserError with every mistake in it."""
     config: Config = validate(Config, read_yaml(path), str(path))
+    config._root = path.parent
     problems = list(_dangling_names(config))
     if problems:
         raise UserError(_listed(str(path), problems))
@@ -234,7 +255,9 @@ def validate(model: type[BaseModel], values: dict[str, Any], where: str) -> Any:
         for item in error.errors():
             loc = item["loc"]
             # Below a figure's name comes its kind, by which pydantic chose the model: no key of the file.
-            key = ".".join(str(part) for n, part in enumerate(loc) if n != 2 or loc[0] != "figures")
+            named = [part for n, part in enumerate(loc) if n != 2 or loc[0] != "figures"]
+            # Where a key is wrong and not its value, pydantic says so behind it.
+            key = ".".join(str(part) for part in named if part != "[key]")
             if item["type"] == "extra_forbidden":
                 known = _keys_at(model, loc[:-1])
                 problems.append(f"{key}: unknown key{did_you_mean(str(loc[-1]), known)}")
@@ -291,6 +314,9 @@ def _dangling_names(config: Config) -> Iterable[str]:
         return (f"{where}: no {what}{did_you_mean(n, known)}" for n in names if n not in known)
 
     yield from missing("study", [config.study], config.studies, "study")
+    for name, chosen in config.tasks.items():
+        if "any" in chosen.orientations:
+            yield f"tasks.{name}.orientations.any: runs that belong to no orientation have this name; give it another"
     for name, arm in config.arms.items():
         for other in ("source", "answers"):
             named = getattr(arm, other)

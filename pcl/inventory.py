@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pcl import datasets, orientations
+from pcl.datasets.fingerprint import ABSENT
 from pcl.errors import UserError
 from pcl.layout import DATA, PRETRAINING, PROJECTION, RESULTS, RUN, TARGET
 from pcl.plan import Plan, Plans, Run
@@ -46,52 +47,49 @@ def runs(plan: Plan, report: str | None = None, arm: str | None = None, task: st
     return [run for run in found if task in (None, run.task)]
 
 
-def state_of_data(plan: Plan, raw: Path, *, verify: bool) -> Iterator[tuple[str, str]]:
+def state_of_data(plan: Plan, *, verify: bool) -> Iterator[tuple[str, str]]:
     """(data set, what there is of it) for the tasks of a study; how to get it where there is nothing.
 
     Args:
         plan: the study.
-        raw: where published files are looked for.
         verify: compute the sha256 of prepared arrays anew.
 
     Raises:
         UserError: prepared arrays are not what their manifest says.
     """
     for name, data in {data.name: data for data in map(plan.data, plan.study.tasks)}.items():
-        dataset = datasets.find(name)
         if (data.path / "manifest.json").exists():
             manifest = datasets.verify(data.path) if verify else datasets.load(data.path).manifest
             counts = ", ".join(f"{n:,} {split}" for split, n in manifest.n.items())
             yield name, f"prepared in {data.path}: {counts} images{', sha256 right' if verify else ''}"
-        elif not dataset.places:
-            yield name, "comes with the installation"
-        elif (place := _published(dataset, raw)) is not None:
-            yield name, f"published files in {place}; prepared when a run needs them"
+        elif (found := data.dataset.state()) is not None:
+            yield name, f"{found}; prepared when a run needs them"
         else:
-            yield name, f"no published files found.\n{dataset.guide(raw)}"
-
-
-def _published(dataset: type[datasets.Dataset], raw: Path) -> Path | None:
-    """The first of a data set's places with a file or folder of a published name, or any in its own folder."""
-    names = [name for file in dataset.files for name in (file.name, file.name.removesuffix(".gz"))]
-    for place in (raw / place for place in dataset.places):
-        own = place.name == dataset.name() and any(place.glob("[!.]*"))
-        if own or any((place / name).exists() for name in (*names, *dataset.folders)):
-            return place
-    return None
+            yield name, f"no files found.\n{data.dataset.guide()}"
 
 
 def unused(plans: Plans) -> list[Path]:
-    """Folders of runs, pretrainings and data, targets and projections that no report of any study needs."""
+    """Folders of runs, pretrainings and data, targets and projections that no report of any study needs.
+
+    Pictures that are not here now, perhaps on a disk that is not plugged in, may come back: what was made from them
+    is not unused.
+    """
     needed: set[Path] = set()
+    absent: set[str] = set()
+    for task in plans.config.tasks:
+        data = plans.selected.data(task)
+        if data.dataset.fingerprint() == ABSENT:
+            absent |= {task, data.name}
     for plan in plans.studies.values():
-        shown = plan.config.figures.items()
-        needed |= {plan.projection(name) for name, figure in shown if figure.kind == "projection"}
-        for report in [*plan.config.every_table, *plan.config.figures]:
+        for report in plan.every_report:
+            figure = plan.config.figures.get(report)
+            if figure is not None and figure.kind == "projection":
+                needed.add(plan.projection(report))
             for run in plan.runs(report):
                 needed |= _needs(run)
-    kinds = (DATA, TARGET, PRETRAINING, RUN, PROJECTION)
-    return sorted(path for kind in kinds for path in kind.found() if path not in needed)
+    kinds = (DATA, TARGET, PRETRAINING, RUN, *([] if absent else [PROJECTION]))
+    there = (path for kind in kinds for path in kind.found())
+    return sorted(path for path in there if path not in needed and path.parts[2] not in absent)
 
 
 def _needs(run: Run) -> set[Path]:
@@ -120,8 +118,7 @@ def described(run: Run) -> dict[str, Any]:
 def problems(plans: Plans) -> list[str]:
     """Everything in params.yaml that cannot be resolved, each once: in every study, arm and orientation."""
     steps: list[Callable[[], Any]] = [plan.check for plan in plans.studies.values()]
-    for task in plans.config.tasks:
-        steps += [partial(plans.selected.target, task, name) for name in plans.selected.orientations[task]]
+    steps += [partial(plans.selected.targets, task) for task in plans.config.tasks]
     found: dict[str, None] = {}
     for step in steps:
         try:

@@ -21,6 +21,14 @@ TINY = {
 }
 
 
+@pytest.fixture(autouse=True, scope="session")
+def nothing_remembered(tmp_path_factory):
+    """What is remembered of folders of pictures stays out of the project's own results."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pcl.datasets.fingerprint.CACHE", tmp_path_factory.mktemp("cache"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_config():
     """params.yaml with one study of the smallest scale, "tiny"."""
@@ -62,7 +70,7 @@ def prepared(tmp_path_factory, tiny_config):
         patch.chdir(folder)
         plan = Plan(tiny_config)
         data = plan.data("digits10-2")
-        datasets.prepare(data.name, data.settings, None, data.path)
+        datasets.prepare(data.dataset, data.path)
         for task in plan.study.tasks:
             for name in ("default", "personalized"):
                 target = plan.target(task, name)

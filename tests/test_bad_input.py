@@ -128,7 +128,7 @@ class TestWords:
             (("train", *PLACE, "--budget", 3), "budget: 3 questions for arm pcl on digits10-2, but it asks 8 before"),
             (("pretrain", "digits10-2", "default", "cc"), "arm cc: its method has no pretraining"),
             (("pretrain", "digits10-2", "default", "cop-kmeans"), "arm cop-kmeans: its method has no pretraining"),
-            (("prepare", "digits10"), "task: no such task 'digits10'; did you mean 'digits10-"),
+            (("prepare", "digits10-2"), "datasets: no such 'digits10-2'; did you mean 'digits10'"),
             (("relabel", "digits10-2", "personal"), "no orientation 'personal'; did you mean 'personalized'?"),
             (
                 ("collect", "--report", "tabel2", "--out", "x.csv"),
@@ -147,7 +147,7 @@ class TestWords:
         message = refused("train", *PLACE, edit=lambda c: c.update(studdy=1))
         assert message == "params.yaml: studdy: unknown key 'studdy'; did you mean 'study'?"
 
-    @pytest.mark.parametrize("step", ["prepare digits10-2", "relabel digits10-2 default", "pretrain", "train"])
+    @pytest.mark.parametrize("step", ["prepare digits10", "relabel digits10-2 default", "pretrain", "train"])
     def test_a_config_edited_since_the_job_was_planned(self, workspace, refused, step):
         words = step.split() if " " in step else [step, *PLACE]
         message = refused(*words, "--key", "00000000")

@@ -59,7 +59,7 @@ def test_every_command_says_what_it_does_and_what_its_options_are(command):
 
 def test_every_step_by_hand_from_nothing(pcl):
     """What the rules call, called by a person."""
-    pcl("prepare", "digits10-2")
+    pcl("prepare", "digits10")
     pcl("relabel", "digits10-2", "personalized")
     place = ("digits10-2", "personalized", "pcl")
     pretrained = Path(pcl("pretrain", *place, "--budget", 20).strip())
@@ -74,7 +74,7 @@ def test_every_step_by_hand_from_nothing(pcl):
 
 def test_the_key_that_was_planned_is_accepted(pcl, plan):
     key = plan.data("digits10-2").key
-    pcl("prepare", "digits10-2", "--key", key)
+    pcl("prepare", "digits10", "--key", key)
     assert (plan.data("digits10-2").path / "manifest.json").exists()
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 import pytest
+from PIL import Image
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from pcl import config, orientations, registry
+from pcl import config, inventory, orientations, registry
 from pcl.cli import main
 from pcl.engine.stage import DeepSettings
 from pcl.plan import Plan, Plans
@@ -101,6 +102,7 @@ def merged(below, above):
 
 
 EXAMPLES = [(page, text) for page in PAGES for text in fences(page, "yaml") if "arms:" in text]
+PICTURES = [text for text in fences(ROOT / "docs" / "data.md", "yaml") if "datasets:" in text]
 
 
 @cache
@@ -165,7 +167,7 @@ def test_snakemake_commands_parse_and_their_targets_can_be_made(tmp_path):
             targets |= {target_of(word) for word in found if not re.search(r"[…<{$]", word)}
     assert targets
     params = config.read_yaml(ROOT / "params.yaml")
-    for _, text in EXAMPLES:
+    for text in (*PICTURES, *(text for _, text in EXAMPLES)):
         params = merged(params, read(text))
     YAML(typ="safe", pure=True).dump(params, tmp_path / "params.yaml")
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile"), "-n"]
@@ -258,6 +260,33 @@ def test_examples_of_arms_fit_params(page, text, worked_method):
         assert plan.run(plan.study.tasks[0], "personalized", arm, 0).arm == arm
     for table in added.get("tables", {}):
         assert set(added["arms"]) <= {run.arm for run in plan.runs(table)}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_example_of_own_pictures_is_one(tmp_path, there):
+    """As it stands, in the shipped params.yaml, with the folders that the page names and without them."""
+    (text,) = PICTURES
+    for name in ("beach", "forest", "kitchen", "office") if there else ():
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / "photos" / name / f"{number}.png")
+    YAML(typ="safe", pure=True).dump(
+        merged(config.read_yaml(ROOT / "params.yaml"), read(text)), tmp_path / "params.yaml"
+    )
+    plans = Plans(config.load(tmp_path / "params.yaml"))
+    assert inventory.problems(plans) == []
+    (state,) = inventory.state_of_data(plans.studies["photos"], verify=False)
+    assert (state[0], state[1].startswith("12 pictures in ")) == ("photos", there)
+    found = {name: plan.every_report for name, plan in plans.studies.items()}
+    assert found["photos"] == ["purpose"] and "purpose" not in found["demo"] and "table3" in found["demo"]
+    assert {run.arm for run in plans.studies["photos"].runs("purpose")} == {"kmeans", "pcl"}
+
+
+def test_the_example_of_an_orientation_of_a_task_is_one():
+    (text,) = [text for text in fences(ROOT / "docs" / "extending.md", "yaml") if text.startswith("tasks:")]
+    content = merged(config.read_yaml(ROOT / "params.yaml"), read(text))
+    targets = Plan(config.validate(config.Config, content, "params.yaml")).targets("digits10-2")
+    assert list(targets) == ["default", "personalized", "loops"]
 
 
 def test_the_example_of_an_orientation_is_one(tmp_path):

@@ -586,11 +586,12 @@ class TestFromPathToRun:
         with pytest.raises(UserError, match=rf"study tiny has {run.pretraining.path}"):
             plans.pretraining("digits10-2", "default", "pcl", "00000000", 0)
 
-    def test_the_task_of_a_data_set(self, tiny_config):
+    def test_a_data_set_by_its_name(self, tiny_config):
         plans = Plans(tiny_config)
-        assert plans.task_of("digits10") == "digits10-2"
-        with pytest.raises(UserError, match="tasks: none is of the data set 'digits'; did you mean 'digits10'"):
-            plans.task_of("digits")
+        assert plans.selected.data_set("digits10") is plans.selected.data("digits10-2")
+        assert plans.selected.data_set("digits10") is plans.studies["demo"].data("digits10-4"), "it is looked at once"
+        with pytest.raises(UserError, match="datasets: no such 'digits'; did you mean 'digits10'"):
+            plans.selected.data_set("digits")
 
 
 class TestReplayedLogs:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pcl import artifacts
-from pcl.datasets.base import Arrays, Dataset, Progress
-from pcl.datasets.store import SPLITS, Manifest, Split, Splits, counts, load, save, verify
+from pcl.datasets.base import Arrays, Dataset, Progress, Split
+from pcl.datasets.store import SPLITS, Manifest, Splits, counts, load, save, verify
 from pcl.errors import UserError
 
 __all__ = [
@@ -18,9 +18,9 @@ __all__ = [
     "Manifest",
     "Split",
     "Splits",
-    "data_key",
     "find",
     "load",
+    "make",
     "prepare",
     "raw_folder",
     "registry",
@@ -29,17 +29,17 @@ __all__ = [
 
 
 def registry() -> dict[str, type[Dataset]]:
-    """Every data set by name."""
+    """Every reader by name."""
     from pcl import registry as plugins
 
     return {name: find(name) for name in plugins.names(__name__, "Dataset")}
 
 
-def find(name: str) -> type[Dataset]:
-    """The data set of that name; raises UserError, with the nearest known name, where there is none."""
+def find(reader: str) -> type[Dataset]:
+    """The reader of that name; raises UserError, with the nearest known name, where there is none."""
     from pcl import registry as plugins
 
-    dataset: type[Dataset] = plugins.get(__name__, "Dataset", name)
+    dataset: type[Dataset] = plugins.get(__name__, "Dataset", reader)
     return dataset
 
 
@@ -48,36 +48,39 @@ def raw_folder(raw: Path | None = None) -> Path:
     return raw or Path(os.environ.get("PCL_DATA") or "data")
 
 
-def data_key(name: str, settings: dict[str, Any]) -> str:
-    """Eight hex digits over what the prepared arrays depend on: data set, version, resolved settings."""
-    dataset = find(name)
-    resolved = _resolve(dataset, settings).model_dump(mode="json")
-    return artifacts.key({"dataset": name, "version": dataset.version, "settings": resolved})
+def make(name: str, settings: Mapping[str, Any], raw: Path | None = None, root: Path = Path()) -> Dataset:
+    """A data set of params.yaml; nothing is read yet.
 
-
-def prepare(
-    name: str,
-    settings: dict[str, Any],
-    raw: Path | None,
-    out: Path,
-    progress: Progress = lambda line: None,
-) -> Manifest:
-    """The manifest of the folder `out`, written with the arrays of a data set read from its published files.
+    Args:
+        name: its name; without a setting `reader`, also that of its reader.
+        settings: what params.yaml says about it.
+        raw: the folder for published files; see `raw_folder`.
+        root: the folder that relative paths start from.
 
     Raises:
-        UserError: a setting is unknown, data are missing, damaged or incomplete, or `out` cannot be written.
+        UserError: there is no such reader, or a setting is wrong.
     """
-    dataset = find(name)()
-    resolved = _resolve(type(dataset), settings)
-    arrays = dataset.read(raw_folder(raw), resolved, progress)
-    _check(dataset, arrays)
-    return save(out, dataset, resolved, arrays)
-
-
-def _resolve(dataset: type[Dataset], settings: dict[str, Any]) -> Any:
     from pcl.config import validate
 
-    return validate(dataset.Settings, settings, f"datasets.{dataset.name()}")
+    chosen = dict(settings)
+    try:
+        reader = find(chosen.pop("reader", name))
+    except UserError as error:
+        if "reader" in settings:
+            raise UserError(f"datasets.{name}.reader: {error}") from error
+        raise UserError(f"{error}; your own pictures need `reader: folder` and `path` in datasets.{name}") from error
+    return reader(name, validate(reader.Settings, chosen, f"datasets.{name}"), raw_folder(raw), root)
+
+
+def prepare(dataset: Dataset, out: Path, progress: Progress = lambda line: None) -> Manifest:
+    """The manifest of the folder `out`, written with the arrays of a data set read from its own files.
+
+    Raises:
+        UserError: data are missing, damaged or incomplete, or `out` cannot be written.
+    """
+    arrays = dataset.read(progress)
+    _check(dataset, arrays)
+    return save(out, dataset, arrays)
 
 
 def _check(dataset: Dataset, arrays: Arrays) -> None:
@@ -87,21 +90,25 @@ def _check(dataset: Dataset, arrays: Arrays) -> None:
         UserError: the labels or the number of images are not those of the published data.
         TypeError: the reader broke its contract.
     """
-    name = dataset.name()
+    name, classes = dataset.name, dataset.classes()
     for index, split in enumerate(SPLITS):
-        images, labels = arrays[split]
-        if (images.dtype, images.ndim, labels.dtype, labels.ndim) != (np.uint8, 4, np.int64, 1):
-            raise TypeError(f"{name}: {split} is not uint8 [N, C, H, W] with labels int64 [N]")
-        if images.shape[1] != dataset.channels:
-            raise TypeError(f"{name}: {split} has {images.shape[1]} channels, {dataset.channels} declared")
+        images, labels, _ = arrays[split]
+        if (images.dtype, images.ndim) != (np.uint8, 4) or images.shape[1] != dataset.channels:
+            raise TypeError(f"{name}: {split} is not uint8 [N, {dataset.channels}, H, W]")
+        if labels is None:
+            if classes:
+                raise TypeError(f"{name}: {split} has no labels, but the data set has classes")
+            continue
+        if (labels.dtype, labels.ndim) != (np.int64, 1):
+            raise TypeError(f"{name}: {split} has no labels int64 [N]")
         if len(images) != len(labels):
             raise UserError(f"{name}: {split} has {len(images)} images but {len(labels)} labels; replace the files")
-        if len(labels) == 0 or labels.min() < 0 or labels.max() >= len(dataset.classes):
-            raise UserError(f"{name}: {split} has labels outside 0 … {len(dataset.classes) - 1}; replace the files")
+        if len(labels) == 0 or labels.min() < 0 or labels.max() >= len(classes):
+            raise UserError(f"{name}: {split} has labels outside 0 … {len(classes) - 1}; replace the files")
         if dataset.per_class is None:
             continue
         expected = dataset.per_class[index]
-        wrong = {c: n for c, n in counts(labels, dataset.classes).items() if n != expected}
+        wrong = {c: n for c, n in counts(labels, classes).items() if n != expected}
         if wrong:
             listed = ", ".join(f"{n} of {c}" for c, n in wrong.items())
             raise UserError(f"{name}: {split} has {listed}, where {expected} are published; replace the files")

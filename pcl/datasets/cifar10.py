@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from pcl.datasets import base
 from pcl.datasets.readers import read_cifar
@@ -23,12 +22,13 @@ class Dataset(base.Dataset):
     Source:   Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009
     """
 
-    classes = (
+    class_names = (
         "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
     )  # fmt: skip
     channels = 3
     version = 1
     per_class = (5000, 1000)
+    marks = (FOLDER, ARCHIVE)
     places = ("cifar10", ".")
     files = (
         base.OfficialFile(
@@ -37,8 +37,7 @@ class Dataset(base.Dataset):
         ),
     )
 
-    def read(self, raw: Path, settings: Any, progress: base.Progress) -> base.Arrays:
+    def read(self, progress: base.Progress) -> base.Arrays:
         """Both splits, in the order of the official batches."""
-        place = self.locate(raw, [FOLDER, ARCHIVE])
         batches = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
-        return read_cifar(place, FOLDER, ARCHIVE, batches, "labels")
+        return read_cifar(self.locate(), FOLDER, ARCHIVE, batches, "labels")

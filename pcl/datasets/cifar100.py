@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from pcl.datasets import base
 from pcl.datasets.readers import read_cifar
@@ -23,7 +22,7 @@ class Dataset(base.Dataset):
     Source:   Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009
     """
 
-    classes = (
+    class_names = (
         "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle",
         "bicycle", "bottle", "bowl", "boy", "bridge", "bus", "butterfly", "camel",
         "can", "castle", "caterpillar", "cattle", "chair", "chimpanzee", "clock", "cloud",
@@ -41,6 +40,7 @@ class Dataset(base.Dataset):
     channels = 3
     version = 1
     per_class = (500, 100)
+    marks = (FOLDER, ARCHIVE)
     places = ("cifar100", ".")
     files = (
         base.OfficialFile(
@@ -49,7 +49,6 @@ class Dataset(base.Dataset):
         ),
     )
 
-    def read(self, raw: Path, settings: Any, progress: base.Progress) -> base.Arrays:
+    def read(self, progress: base.Progress) -> base.Arrays:
         """Both splits with fine labels, in the official order."""
-        place = self.locate(raw, [FOLDER, ARCHIVE])
-        return read_cifar(place, FOLDER, ARCHIVE, {"train": ["train"], "test": ["test"]}, "fine_labels")
+        return read_cifar(self.locate(), FOLDER, ARCHIVE, {"train": ["train"], "test": ["test"]}, "fine_labels")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
 from pcl.datasets import base
+from pcl.datasets.splits import stratified_split
 
 TEST_IMAGES = 389
 
@@ -23,11 +23,15 @@ class Dataset(base.Dataset):
     Source:   Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, 1998 (its test set)
     """
 
-    classes = tuple("0123456789")
+    class_names = tuple("0123456789")
     channels = 1
     version = 1
 
-    def read(self, raw: Path, settings: Any, progress: base.Progress) -> base.Arrays:
+    def state(self) -> str:
+        """They are part of scikit-learn."""
+        return "comes with the installation"
+
+    def read(self, progress: base.Progress) -> base.Arrays:
         """Both splits; the values 0 … 16 are stretched to 0 … 255."""
         from sklearn.datasets import load_digits
 
@@ -35,17 +39,5 @@ class Dataset(base.Dataset):
         images = np.rint(digits.images[:, None] * (255 / 16)).astype(np.uint8)
         labels = digits.target.astype(np.int64)
         train, test = stratified_split(labels, TEST_IMAGES)
-        return {"train": (images[train], labels[train]), "test": (images[test], labels[test])}
-
-
-def stratified_split(labels: np.ndarray, n_test: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of train and test, each in ascending order, the same at every call.
-
-    Images are lined up class by class, at random within a class, and test takes n_test of them at equal
-    distances: every class gives its share, to within one image.
-    """
-    n = len(labels)
-    shuffled = base.frozen_permutation(n)
-    lined_up = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    test = np.sort(lined_up[np.arange(n_test) * n // n_test])
-    return np.setdiff1d(np.arange(n), test), test
+        splits = {"train": train, "test": test}
+        return {split: base.Split(images[members], labels[members]) for split, members in splits.items()}

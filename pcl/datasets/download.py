@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from pcl import datasets
+from pcl.datasets import base
 from pcl.datasets.base import OfficialFile, Progress
 from pcl.datasets.store import sha256
 from pcl.errors import UserError
@@ -17,12 +17,11 @@ CHUNK = 1 << 18
 TIMEOUT = 60  # seconds without a byte
 
 
-def download(name: str, to: Path, source: str | None = None, progress: Progress = lambda line: None) -> list[Path]:
-    """The official files of a data set, now in the folder `to`/name, each with the sha256 it must have.
+def download(dataset: base.Dataset, source: str | None = None, progress: Progress = lambda line: None) -> list[Path]:
+    """The official files of a data set, now in its own folder below the raw one, each with the sha256 it must have.
 
     Args:
-        name: the data set.
-        to: the raw folder.
+        dataset: the data set.
         source: where to take them instead of the official address: a folder or a base URL (http, https, file)
             that holds files of the official names, or the one file itself.
         progress: told how far each file is.
@@ -31,10 +30,9 @@ def download(name: str, to: Path, source: str | None = None, progress: Progress 
         UserError: the data set cannot be downloaded, or a file could not be had whole and right. What has
             arrived stays in `<file>.part`, and the next call goes on from there.
     """
-    dataset = datasets.find(name)
     if not dataset.files:
-        raise UserError(f"{name}: there is nothing that this command could download.\n\n{dataset.guide(to)}")
-    folder = to / name
+        raise UserError(f"{dataset.name}: there is nothing that this command could download.\n\n{dataset.guide()}")
+    folder = dataset.raw / dataset.reader()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from pcl.datasets import base
 from pcl.datasets.readers import read_idx
@@ -26,7 +26,7 @@ class Dataset(base.Dataset):
     Source:   Xiao, Rasul and Vollgraf, Fashion-MNIST, arXiv:1708.07747, 2017
     """
 
-    classes = (
+    class_names = (
         "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
         "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
     )  # fmt: skip
@@ -52,18 +52,18 @@ class Dataset(base.Dataset):
             "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
         ),
     )
+    marks = tuple(name for file in files for name in (file.name, file.name.removesuffix(".gz")))
 
-    def read(self, raw: Path, settings: Any, progress: base.Progress) -> base.Arrays:
+    def read(self, progress: base.Progress) -> base.Arrays:
         """Both splits, in the official order."""
-        zipped = [file.name for file in self.files]
-        place = self.locate(raw, [*zipped, *(name.removesuffix(".gz") for name in zipped)])
+        place = self.locate()
         arrays: base.Arrays = {}
         for split, prefix in PREFIX.items():
             images = read_idx(_plain_or_zipped(place / f"{prefix}-images-idx3-ubyte"))
             labels = read_idx(_plain_or_zipped(place / f"{prefix}-labels-idx1-ubyte"))
             if images.ndim != 3 or labels.ndim != 1:
                 raise UserError(f"{place}: {prefix}-… holds no images with labels; replace the files")
-            arrays[split] = images[:, None], labels.astype("int64")
+            arrays[split] = base.Split(images[:, None], labels.astype("int64"))
         return arrays
 
 

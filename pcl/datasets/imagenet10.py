@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar, final
 
-from pcl.datasets import base
-from pcl.datasets.readers import SquareImages, read_image_folders
+from pcl.datasets import pictures
 
 
 @final
-class Dataset(base.Dataset):
+class Dataset(pictures.Synsets):
     """ImageNet-10: ten classes of ILSVRC-2012's training images, about 13,000 (80 % train, 20 % test).
 
     Get:      no command can download it: ask https://image-net.org for access, then copy the ten folders
@@ -34,15 +32,5 @@ class Dataset(base.Dataset):
         "n03947888": "pirate",
         "n04461696": "truck",
     }
-    classes = tuple(folders.values())
-    channels = 3
-    version = 1
+    version = 2
     places = ("imagenet10", "imagenet/train", ".")
-
-    class Settings(SquareImages):
-        """The images' side."""
-
-    def read(self, raw: Path, settings: Settings, progress: base.Progress) -> base.Arrays:
-        """A random but fixed split of all images, each split in the order of class and file name."""
-        place = self.locate(raw, self.folders)
-        return read_image_folders(place, self.folders, settings.size, progress)

@@ -7,7 +7,6 @@ import io
 import math
 import pickle
 import tarfile
-import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,13 +14,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from pcl.datasets import base
-from pcl.datasets.base import Arrays, Progress, frozen_permutation
+from pcl.datasets.base import Arrays, Split
 from pcl.errors import UserError
 
-IMAGE_SUFFIXES = {".jpeg", ".jpg", ".png"}
 DAMAGED = (OSError, EOFError, zlib.error, tarfile.TarError)
 
 
@@ -69,7 +65,7 @@ def read_cifar(
     arrays: Arrays = {}
     for split, names in batches.items():
         parts = [_cifar_batch(contents[name], f"{source}: {name}", label_key) for name in names]
-        arrays[split] = np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+        arrays[split] = Split(np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]))
     return arrays
 
 
@@ -92,70 +88,6 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     if len(content) != (announced := start + math.prod(shape)):
         raise UserError(f"{path}: {len(content)} bytes, its header announces {announced}; replace the file")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
-
-
-class SquareImages(base.Dataset.Settings):
-    """The side to which images of all shapes are brought."""
-
-    size: int = Field(128, ge=8, description="pixels")
-
-
-def read_image_folders(folder: Path, synsets: Mapping[str, str], size: int, progress: Progress) -> Arrays:
-    """RGB images of size × size from one folder a class, split 80 : 20 at random, always in the same way.
-
-    Each image is resized as a whole, without a crop (bilinear, antialiased). EXIF data are not looked at.
-
-    Args:
-        folder: what holds the classes' folders.
-        synsets: folder name -> class name, in label order.
-        size: pixels of a side.
-        progress: told how many images are done.
-
-    Raises:
-        UserError: folders are missing or empty, or images cannot be read.
-    """
-    files = sorted(
-        (synset, path.name)
-        for synset in synsets
-        for path in (folder / synset).glob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    )
-    filled = {synset for synset, _ in files}
-    absent = [f"{synset} ({name})" for synset, name in synsets.items() if synset not in filled]
-    if absent:
-        raise UserError(
-            f"{folder}: no images for {len(absent)} of {len(synsets)} classes: {', '.join(absent)}; "
-            "copy their folders there"
-        )
-    label_of = {synset: label for label, synset in enumerate(synsets)}
-    order, cut = frozen_permutation(len(files)), round(0.8 * len(files))
-    arrays: Arrays = {}
-    broken: list[str] = []
-    for split, members in {"train": np.sort(order[:cut]), "test": np.sort(order[cut:])}.items():
-        images = np.empty((len(members), 3, size, size), np.uint8)
-        for row, member in enumerate(members):
-            path = folder.joinpath(*files[member])
-            try:
-                images[row] = _decode(path, size)
-            # Pillow meets damaged files with many kinds of exception; all of them go into one report.
-            except Exception as error:
-                broken.append(f"{path} ({error})")
-            if (row + 1) % 1000 == 0:
-                progress(f"{split}: {row + 1} of {len(members)} images")
-        arrays[split] = images, np.array([label_of[files[m][0]] for m in members], np.int64)
-    if broken:
-        more = [f"  … and {len(broken) - 10} more"] if len(broken) > 10 else []
-        raise UserError(
-            "\n".join(
-                [
-                    f"{folder}: {len(broken)} of {len(files)} images cannot be read:",
-                    *(f"  {line}" for line in broken[:10]),
-                    *more,
-                    "Copy them again from the original archive.",
-                ]
-            )
-        )
-    return arrays
 
 
 def _latin1(text: str, encoding: str = "latin1") -> bytes:
@@ -222,15 +154,3 @@ def _cifar_batch(content: bytes, where: str, label_key: str) -> tuple[NDArray[np
     if not (isinstance(labels, list) and len(labels) == len(images) and {type(x) for x in labels} <= {int}):
         raise UserError(f"{where}: `{label_key}` is not a list of {len(images)} integers; replace the file")
     return images.reshape(-1, 3, 32, 32), np.array(labels, np.int64)
-
-
-def _decode(path: Path, size: int) -> NDArray[np.uint8]:
-    """One image, RGB [3, size, size]."""
-    from PIL import Image
-
-    with warnings.catch_warnings():
-        # Pillow warns of odd metadata in hundreds of ImageNet's files; the pixels are what counts here.
-        warnings.simplefilter("ignore")
-        with Image.open(path) as image:
-            pixels = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(pixels).transpose(2, 0, 1)

@@ -1,4 +1,4 @@
-"""The prepared form of a data set: four arrays and a manifest in one folder, memory-mapped when read."""
+"""The prepared form of a data set: arrays and a manifest in one folder, memory-mapped when read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from pcl.datasets import base
 from pcl.errors import UserError
 
 SPLITS = ("train", "test")
-FILES = ("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy")
 MANIFEST = "manifest.json"
 
 
@@ -34,32 +33,27 @@ class Manifest(BaseModel, extra="forbid", frozen=True):
     """What a prepared folder holds and how it was made."""
 
     dataset: str
+    reader: str = ""
     version: int
     settings: dict[str, Any]
+    fingerprint: str = ""
     classes: tuple[str, ...]
+    fields: dict[str, tuple[str, ...]] = {}
     n: dict[str, int]
     per_class: dict[str, dict[str, int]]
     arrays: dict[str, ArrayRecord]
 
 
 @dataclass(frozen=True)
-class Split:
-    """Images uint8 [N, C, H, W] and fine labels int64 [N], read-only."""
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
 class Splits:
     """A prepared data set."""
 
-    train: Split
-    test: Split
+    train: base.Split
+    test: base.Split
     manifest: Manifest
 
 
-def save(folder: Path, dataset: base.Dataset, settings: BaseModel, arrays: base.Arrays) -> Manifest:
+def save(folder: Path, dataset: base.Dataset, arrays: base.Arrays) -> Manifest:
     """The manifest of the folder just written. A folder without a manifest is unfinished, so it comes last.
 
     Raises:
@@ -69,17 +63,24 @@ def save(folder: Path, dataset: base.Dataset, settings: BaseModel, arrays: base.
     with suppress(OSError):
         (folder / MANIFEST).unlink()
     records = {}
-    for name, array in zip(FILES, (array for split in SPLITS for array in arrays[split]), strict=True):
-        artifacts.write(folder / name, partial(np.save, arr=array, allow_pickle=False))
-        digest = sha256(folder / name)
-        records[name] = ArrayRecord(shape=array.shape, dtype=str(array.dtype), sha256=digest)
+    for split in SPLITS:
+        for kind, array in arrays[split]._asdict().items():
+            if array is None:
+                continue
+            path = folder / f"{split}_{kind}.npy"
+            artifacts.write(path, partial(np.save, arr=array, allow_pickle=False))
+            records[path.name] = ArrayRecord(shape=array.shape, dtype=str(array.dtype), sha256=sha256(path))
+    classes = dataset.classes()
     manifest = Manifest(
-        dataset=dataset.name(),
+        dataset=dataset.name,
+        reader=dataset.reader(),
         version=dataset.version,
-        settings=settings.model_dump(mode="json"),
-        classes=dataset.classes,
-        n={split: len(arrays[split][1]) for split in SPLITS},
-        per_class={split: counts(arrays[split][1], dataset.classes) for split in SPLITS},
+        settings=dataset.settings.model_dump(mode="json"),
+        fingerprint=dataset.fingerprint(),
+        classes=classes,
+        fields=dataset.fields() or {},
+        n={split: len(arrays[split].images) for split in SPLITS},
+        per_class={split: counts(arrays[split].labels, classes) for split in SPLITS},
         arrays=records,
     )
     artifacts.write(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
@@ -93,19 +94,13 @@ def load(folder: Path) -> Splits:
         UserError: a file is missing, cut short or not what the manifest says.
     """
     manifest = read_manifest(folder)
-    arrays = {}
-    for name in FILES:
-        record = manifest.arrays.get(name)
-        try:
-            array = np.load(folder / name, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise _unusable(folder / name, str(error)) from error
-        if record is None or (array.shape, str(array.dtype)) != (record.shape, record.dtype):
-            raise _unusable(folder / name, f"{array.dtype} {list(array.shape)} is not what {MANIFEST} says")
-        arrays[name] = array
-    train, test = (Split(arrays[f"{split}_images.npy"], arrays[f"{split}_labels.npy"]) for split in SPLITS)
+    known = {name.rpartition("_")[2] for name in manifest.arrays}
+    kinds = [kind for kind in base.Split._fields if kind == "images" or f"{kind}.npy" in known]
+    train, test = (
+        base.Split(**{kind: _array(folder, manifest, f"{split}_{kind}.npy") for kind in kinds}) for split in SPLITS
+    )
     for name, split in zip(SPLITS, (train, test), strict=True):
-        if not len(split.images) == len(split.labels) == manifest.n.get(name):
+        if {len(array) for array in split if array is not None} != {manifest.n.get(name)}:
             raise _unusable(folder / MANIFEST, f"{name} images, labels and `n` differ in number")
     return Splits(train, test, manifest)
 
@@ -142,8 +137,10 @@ def read_manifest(folder: Path) -> Manifest:
         raise _unusable(path, f"not a manifest ({error.errors()[0]['msg']})") from error
 
 
-def counts(labels: NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, int]:
+def counts(labels: NDArray[np.int64] | None, classes: tuple[str, ...]) -> dict[str, int]:
     """Class -> images with that label."""
+    if labels is None:
+        return {}
     return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
 
 
@@ -151,6 +148,18 @@ def sha256(path: Path) -> str:
     """The hex digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _array(folder: Path, manifest: Manifest, name: str) -> NDArray[Any]:
+    """One array of the folder; raises UserError where it is not what the manifest says."""
+    record = manifest.arrays.get(name)
+    try:
+        array: NDArray[Any] = np.load(folder / name, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise _unusable(folder / name, str(error)) from error
+    if record is None or (array.shape, str(array.dtype)) != (record.shape, record.dtype):
+        raise _unusable(folder / name, f"{array.dtype} {list(array.shape)} is not what {MANIFEST} says")
+    return array
 
 
 def _unusable(path: Path, problem: str) -> UserError:

@@ -31,6 +31,7 @@ class Oracle(base.Oracle):
     Settings = ReplaySettings
     settings: ReplaySettings
     files = frozenset({"log"})
+    needs_targets = False
 
     def __init__(self, settings: Any, context: base.Context) -> None:
         """Read the log.

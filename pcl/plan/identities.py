@@ -20,13 +20,17 @@ ANY = "any"
 class Data:
     """A prepared data set."""
 
-    name: str
-    settings: dict[str, Any]
+    dataset: datasets.Dataset
+
+    @property
+    def name(self) -> str:
+        """The data set's name."""
+        return self.dataset.name
 
     @cached_property
     def key(self) -> str:
         """Names the arrays."""
-        return datasets.data_key(self.name, self.settings)
+        return self.dataset.key()
 
     @property
     def path(self) -> Path:

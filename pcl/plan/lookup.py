@@ -6,10 +6,11 @@ from itertools import product
 from pathlib import Path
 
 from pcl import layout
-from pcl.config import Config, did_you_mean
+from pcl.config import Config
 from pcl.errors import UserError
 from pcl.plan.identities import Run
 from pcl.plan.study import Plan
+from pcl.plan.tasks import Tasks
 
 
 class Plans:
@@ -18,20 +19,13 @@ class Plans:
     def __init__(self, config: Config) -> None:
         """Nothing is resolved before it is asked for."""
         self.config = config
-        self.studies = {name: Plan(config, name) for name in config.studies}
+        tasks = Tasks(config)
+        self.studies = {name: Plan(config, name, tasks) for name in config.studies}
 
     @property
     def selected(self) -> Plan:
         """The study whose reports lie directly in reports/."""
         return self.studies[self.config.study]
-
-    def task_of(self, dataset: str) -> str:
-        """A task of the data set; raises UserError if it has none."""
-        for name, task in self.config.tasks.items():
-            if task.dataset == dataset:
-                return name
-        known = (task.dataset for task in self.config.tasks.values())
-        raise UserError(f"tasks: none is of the data set{did_you_mean(dataset, known)}")
 
     def run(self, task: str, orientation: str, arm: str, budget: int, key: str, seed: int) -> Run:
         """The run that leaves such a folder, in whichever study, shown in a report or not.

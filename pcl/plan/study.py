@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from pcl import layout, oracles, orientations
+from pcl import layout, oracles
 from pcl.artifacts import key
-from pcl.config import Arm, Config, Curve, OracleChoice, Projection, Study, Table, Task, did_you_mean
+from pcl.config import Arm, Config, Curve, OracleChoice, Projection, Study, Table, did_you_mean
 from pcl.errors import UserError
 from pcl.methods.base import Method
 from pcl.plan import settings
-from pcl.plan.identities import ANY, Data, Run, Target
+from pcl.plan.identities import ANY, Run, Target
+from pcl.plan.tasks import Tasks
 
 
 class Plan:
     """The runs behind every table and figure of one study."""
 
-    def __init__(self, config: Config, study: str | None = None) -> None:
+    def __init__(self, config: Config, study: str | None = None, tasks: Tasks | None = None) -> None:
         """Resolve a study; the one that params.yaml selects unless named.
+
+        Args:
+            config: params.yaml.
+            study: its name.
+            tasks: those of params.yaml, where other studies have looked at them already.
 
         Raises:
             UserError: no such study.
@@ -30,40 +36,34 @@ class Plan:
         if self.name not in config.studies:
             raise UserError(f"study: no such study{did_you_mean(self.name, config.studies)}")
         self.study: Study = config.studies[self.name]
+        known = Tasks(config) if tasks is None else tasks
+        self.data, self.data_set, self.orientations = known.data, known.data_set, known.orientations
+        self.target, self.targets, self._task = known.target, known.targets, known.task
         self._runs: dict[tuple[str, str, str, int, int], Run] = {}
 
     @property
     def reports(self) -> list[str]:
-        """Tables and figures, in the order of params.yaml."""
-        return [*self.config.tables, *self.config.figures]
+        """The study's tables and figures, in the order of params.yaml."""
+        return [name for name in (*self.config.tables, *self.config.figures) if self.concerns(name)]
+
+    @property
+    def every_report(self) -> list[str]:
+        """The same with tables that are made on request."""
+        return [name for name in (*self.config.every_table, *self.config.figures) if self.concerns(name)]
+
+    def concerns(self, report: str) -> bool:
+        """Whether a table or figure is of this study: its orientations are those of a task, or, wrongly, of none."""
+        item = self._item(report)
+        shown = set(item.orientations if isinstance(item, Projection) else [item.orientation])
+        if isinstance(item, Table):
+            tasks = self.tasks(item)
+        else:
+            tasks = [self.study.projection if isinstance(item, Projection) else self.study.ablation]
+        if any(shown <= self.orientations(task).keys() for task in tasks):
+            return True
+        return not any(shown <= self.orientations(task).keys() for task in self.config.tasks)
 
     @cache  # noqa: B019 - a plan lives as long as the process
-    def data(self, task: str) -> Data:
-        """The data set of a task."""
-        name = self._task(task).dataset
-        return Data(name, self.config.datasets.get(name, {}))
-
-    @cache  # noqa: B019
-    def target(self, task: str, orientation: str) -> Target:
-        """The target clusters of a task in an orientation.
-
-        Raises:
-            UserError: there is no such orientation, its map does not fit the data set, or it has another number of
-                clusters than the task.
-        """
-        found = orientations.load(task, orientation, clusters=self._task(task).clusters)
-        return Target(task, orientation, self.data(task), found)
-
-    @cached_property
-    def orientations(self) -> dict[str, tuple[str, ...]]:
-        """Task -> its orientations."""
-        found = orientations.available()
-        for task in self.config.tasks:
-            if task not in found:
-                raise UserError(f"tasks.{task}: has no file in {orientations.FOLDER}{did_you_mean(task, found)}")
-        return found
-
-    @cache  # noqa: B019
     def settings(self, arm: str) -> Any:
         """The settings of an arm in this study; raises UserError where they cannot be resolved."""
         return settings.resolve(self.config, self.name, arm)
@@ -112,8 +112,9 @@ class Plan:
         """The runs of arms in every task and orientation of the study, whether or not a report shows them."""
         for task in self.study.tasks:
             for arm in arms:
-                for orientation in self.orientations[task] if self._method(arm).supervised else (ANY,):
-                    yield self.run(task, orientation, arm, seed)
+                for orientation in self.orientations(task) if self._method(arm).supervised else (ANY,):
+                    if self._can_answer(task, orientation, arm):
+                        yield self.run(task, orientation, arm, seed)
 
     def pretrains(self, arm: str, name: str) -> bool:
         """Whether an arm's method may start from a pretraining of that name."""
@@ -133,44 +134,43 @@ class Plan:
     def _problems(self) -> Iterator[UserError | str]:
         yield from settings.unknown_keys(self.config, self.name)
         steps = [partial(self.settings, arm) for arm in self.config.every_arm]
-        steps += [partial(self.runs, report) for report in [*self.config.every_table, *self.config.figures]]
+        steps += [partial(self.orientations, task) for task in self.study.tasks]
+        steps += [partial(self._shown, report) for report in (*self.config.every_table, *self.config.figures)]
         for step in steps:
             try:
                 step()
             except UserError as error:
                 yield error
 
+    def _shown(self, report: str) -> list[Run]:
+        return self.runs(report) if self.concerns(report) else []
+
+    def _item(self, report: str) -> Table | Curve | Projection:
+        known: dict[str, Table | Curve | Projection] = {**self.config.every_table, **self.config.figures}
+        if report not in known:
+            raise UserError(f"report: no such table or figure{did_you_mean(report, known)}")
+        return known[report]
+
     def _of(self, report: str) -> Iterator[Run]:
-        item: Table | Curve | Projection
-        if report in self.config.every_table:
-            item = self.config.every_table[report]
+        item = self._item(report)
+        if isinstance(item, Table):
             for task in self.tasks(item):
                 for arm in item.arms:
                     yield from (self.run(task, item.orientation, arm, seed) for seed in self.study.seeds)
-        elif report in self.config.figures:
-            item = self.config.figures[report]
-            if isinstance(item, Projection):
-                seed = self.study.seeds[0]
-                yield from (self.run(self.study.projection, name, item.arm, seed) for name in item.orientations)
-            else:
-                for arm in item.arms:
-                    for budget in self.study.curve:
-                        for seed in self.study.seeds:
-                            yield self.run(self.study.ablation, item.orientation, arm, seed, budget)
+        elif isinstance(item, Projection):
+            seed = self.study.seeds[0]
+            yield from (self.run(self.study.projection, name, item.arm, seed) for name in item.orientations)
         else:
-            known = [*self.config.every_table, *self.config.figures]
-            raise UserError(f"report: no such table or figure{did_you_mean(report, known)}")
+            for arm in item.arms:
+                for budget in self.study.curve:
+                    for seed in self.study.seeds:
+                        yield self.run(self.study.ablation, item.orientation, arm, seed, budget)
 
     def _arm(self, name: str) -> Arm:
         return settings.arm_of(self.config, name)
 
     def _method(self, arm: str) -> type[Method]:
         return settings.method_of(self.config, arm)
-
-    def _task(self, name: str) -> Task:
-        if name not in self.config.tasks:
-            raise UserError(f"task: no such task{did_you_mean(name, self.config.tasks)}")
-        return self.config.tasks[name]
 
     def _source(self, task: str, arm: str, seed: int) -> Run | None:
         """The run whose features or clusters an arm takes."""
@@ -215,9 +215,32 @@ class Plan:
             raise UserError(f"arms.{arm}.oracle: {error}") from error
         return OracleChoice(name=chosen.name, settings=filled)
 
+    def _can_answer(self, task: str, orientation: str, arm: str) -> bool:
+        """Whether the questions of an arm, if it has any, find somebody who knows."""
+        if not self._method(arm).supervised or self.target(task, orientation) is not None:
+            return True
+        asking = self._arm(arm).answers or arm
+        try:
+            return not oracles.get(self._arm(asking).oracle.name).needs_targets
+        except UserError as error:
+            raise UserError(f"arms.{asking}.oracle: {error}") from error
+
+    def _served(self, task: str, orientation: str) -> dict[str, Target]:
+        """The target clusters by which a run is scored."""
+        if orientation == ANY:
+            return self.targets(task)
+        target = self.target(task, orientation)
+        return {} if target is None else {orientation: target}
+
     def _resolve(self, task: str, orientation: str, arm: str, budget: int, seed: int) -> Run:
         chosen, method = self._arm(arm), self._method(arm)
-        names = (orientation,) if method.supervised else self.orientations[task]
+        if not self._can_answer(task, orientation, arm):
+            asking = chosen.answers or arm
+            raise UserError(
+                f"arms.{asking}.oracle: {self._arm(asking).oracle.name} answers from target clusters, but those of "
+                f"{task} in orientation {orientation} are unknown; give their classes in "
+                f"tasks.{task}.orientations.{orientation}, or the arm an oracle that needs none, such as replay"
+            )
         return Run(
             study=self.name,
             task=task,
@@ -233,7 +256,7 @@ class Plan:
             device=self.study.device,
             oracle=self._oracle(arm, task=task, orientation=orientation, seed=seed),
             data=self.data(task),
-            targets={name: self.target(task, name) for name in names},
+            targets=self._served(task, orientation),
             source=self._source(task, arm, seed),
             answers=self._answers(task, orientation, arm, budget, seed),
         )

@@ -73,8 +73,9 @@ class Study:
 
     @cached_property
     def filled(self) -> list[tables.Table]:
-        """Every table of params.yaml, filled."""
-        return [tables.build(self.plan, name, self.summary) for name in self.plan.config.tables]
+        """Every table of the study, filled."""
+        shown = [name for name in self.plan.reports if name in self.plan.config.tables]
+        return [tables.build(self.plan, name, self.summary) for name in shown]
 
     @property
     def findings(self) -> list[Finding]:
@@ -153,7 +154,8 @@ class Study:
         }
 
     def _curves(self) -> list[str]:
-        return [name for name, item in self.plan.config.figures.items() if isinstance(item, config.Curve)]
+        shown = {name: self.plan.config.figures.get(name) for name in self.plan.reports}
+        return [name for name, item in shown.items() if isinstance(item, config.Curve)]
 
     def _lead(self, table: tables.Table, task: str) -> Finding | None:
         """Who leads in one table on one task."""

@@ -60,8 +60,14 @@ def project(plan: Plan, name: str, out: Path, ways: dict[str, Embedding] = WAYS)
     first = next(iter(shown.values()))
     if not first.method.network:
         raise UserError(f"figures.{name}.arm: {item.arm} trains no network; choose an arm that does")
-    split = getattr(datasets.load(first.data.path), item.split)
-    index = _some(len(split.labels), item.points)
+    unknown = [orientation for orientation, run in shown.items() if orientation not in run.targets]
+    if unknown:
+        raise UserError(
+            f"figures.{name}.orientations: nobody knows the clusters of {', '.join(unknown)}; show others"
+        )
+    splits = datasets.load(first.data.path)
+    split = getattr(splits, item.split)
+    index = _some(len(split.images), item.points)
     # Every run of one seed begins with the same weights.
     features = {"before": execute.features(first, trained=False)[item.split]}
     arrays: dict[str, NDArray[np.generic]] = {}
@@ -76,7 +82,7 @@ def project(plan: Plan, name: str, out: Path, ways: dict[str, Embedding] = WAYS)
         out,
         index=index,
         labels=split.labels[index],
-        classes=np.array(datasets.find(first.data.name).classes),
+        classes=np.array(splits.manifest.classes),
         panels=np.array(list(features)),
         ways=np.array(list(ways)),
         xy=np.array(xy, np.float32),

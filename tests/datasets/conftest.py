@@ -1,32 +1,31 @@
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
-from published_formats import write_cifar10, write_cifar100, write_fashion, write_image_folders
 
 from pcl import datasets
 
-# What must lie in the raw folder for each data set, and how many images of each class that makes.
-WRITERS = {
-    "digits10": lambda raw: None,
-    "cifar10": write_cifar10,
-    "cifar100": write_cifar100,
-    "fashion10": lambda raw: write_fashion(raw / "fashion10"),
-    "imagenet10": lambda raw: write_image_folders(raw / "imagenet10", list(datasets.find("imagenet10").folders)),
-    "imagenetdogs": lambda raw: write_image_folders(
-        raw / "imagenet" / "train", list(datasets.find("imagenetdogs").folders)
-    ),
-}
-PER_CLASS = {"cifar10": (5, 1), "cifar100": (2, 1), "fashion10": (3, 1)}
+
+def sample(name: str) -> ModuleType:
+    """How a small version of a data set looks: `write(raw)` writes it and returns the settings to read it with.
+
+    `PER_CLASS` says how many images of each class that makes in train and test, where the data set fixes them.
+    """
+    assert (Path(__file__).parent / f"sample_{name}.py").exists(), f"write tests/datasets/sample_{name}.py"
+    return importlib.import_module(f"sample_{name}")
 
 
 @pytest.fixture(autouse=True)
-def small_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The generated files are smaller than the published ones, and no file of this system counts."""
-    for name, counts in PER_CLASS.items():
-        dataset = datasets.find(name)
-        monkeypatch.setattr(dataset, "per_class", counts)
+def small_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The generated files are smaller than the published ones, and no file of this system counts or remains."""
+    monkeypatch.setattr("pcl.datasets.fingerprint.CACHE", tmp_path / "cache")
+    for name, dataset in datasets.registry().items():
+        if dataset.per_class is not None:
+            monkeypatch.setattr(dataset, "per_class", sample(name).PER_CLASS)
         monkeypatch.setattr(dataset, "places", tuple(p for p in dataset.places if not p.startswith("/")))
 
 
@@ -42,8 +41,12 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def published(name: str, raw: Path) -> Path:
-    """A raw folder with the files of the data set `name`."""
-    assert name in WRITERS, f"tell tests/datasets/conftest.py how {name} is published"
-    WRITERS[name](raw)
-    return raw
+def settings(name: str, raw: Path) -> dict[str, Any]:
+    """Settings of the data set `name`, whose files are now in the raw folder."""
+    return sample(name).write(raw)
+
+
+@pytest.fixture
+def dataset(name: str, raw: Path, settings: dict[str, Any]) -> datasets.Dataset:
+    """The data set `name`, whose files are in the raw folder."""
+    return datasets.make(name, settings, raw)

@@ -27,15 +27,13 @@ from published_formats import (
 )
 
 from pcl import datasets
-from pcl.datasets.base import frozen_permutation
-from pcl.datasets.digits10 import stratified_split
 from pcl.datasets.readers import read_idx, unpickle
+from pcl.datasets.splits import frozen_permutation, stratified_split
 from pcl.errors import UserError
 
 
 def read(name: str, raw: Path, **settings: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    dataset = datasets.find(name)
-    return dataset().read(raw, dataset.Settings(**settings), lambda line: None)
+    return {split: part[:2] for split, part in datasets.make(name, settings, raw).read(lambda line: None).items()}
 
 
 def assert_same(found: dict, expected: dict) -> None:
@@ -264,7 +262,7 @@ def test_fashion_as_debian_packages_it(monkeypatch: pytest.MonkeyPatch, tmp_path
         pytest.skip("Debian's dataset-fashion-mnist is not installed")
     monkeypatch.setattr(datasets.find("fashion10"), "places", (str(package),))
     monkeypatch.setattr(datasets.find("fashion10"), "per_class", (6000, 1000))
-    manifest = datasets.prepare("fashion10", {}, tmp_path, tmp_path / "out")
+    manifest = datasets.prepare(datasets.make("fashion10", {}, tmp_path), tmp_path / "out")
     assert manifest.n == {"train": 60000, "test": 10000}
 
 
@@ -352,7 +350,7 @@ def test_incomplete_data_are_refused(name: str, monkeypatch: pytest.MonkeyPatch,
     else:
         {"cifar10": write_cifar10, "cifar100": write_cifar100}[name](tmp_path)
     with pytest.raises(UserError, match=f"{name}: train has .* where {official[0]} are published"):
-        datasets.prepare(name, {}, tmp_path, tmp_path / "out")
+        datasets.prepare(datasets.make(name, {}, tmp_path), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -361,7 +359,7 @@ def test_labels_must_fit_images_and_classes(tmp_path: Path) -> None:
     labels = tmp_path / "fashion10" / "train-labels-idx1-ubyte"
     labels.write_bytes(idx(np.arange(29) % 10))
     with pytest.raises(UserError, match="train has 30 images but 29 labels"):
-        datasets.prepare("fashion10", {}, tmp_path, tmp_path / "out")
+        datasets.prepare(datasets.make("fashion10", {}, tmp_path), tmp_path / "out")
     labels.write_bytes(idx(np.arange(30) % 11))
     with pytest.raises(UserError, match="labels outside 0 … 9"):
-        datasets.prepare("fashion10", {}, tmp_path, tmp_path / "out")
+        datasets.prepare(datasets.make("fashion10", {}, tmp_path), tmp_path / "out")

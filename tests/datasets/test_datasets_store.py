@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from pcl import datasets
-from pcl.datasets import store
 from pcl.errors import UserError
+
+FILES = ("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    datasets.prepare("digits10", {}, None, tmp_path / "digits10")
+    datasets.prepare(datasets.make("digits10", {}), tmp_path / "digits10")
     return tmp_path / "digits10"
 
 
@@ -28,7 +29,7 @@ def test_the_manifest_holds_the_digest_of_each_file(folder: Path) -> None:
         assert list(np.load(folder / name).shape) == record["shape"]
 
 
-@pytest.mark.parametrize("name", [*store.FILES, "manifest.json"])
+@pytest.mark.parametrize("name", [*FILES, "manifest.json"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "short", "other"])
 def test_a_damaged_folder_is_refused_with_a_way_out(folder: Path, name: str, damage: str) -> None:
     path = folder / name
@@ -73,16 +74,16 @@ def test_an_interrupted_preparation_leaves_no_manifest(folder: Path, monkeypatch
 
     monkeypatch.setattr(np, "save", save_twice)
     with pytest.raises(KeyboardInterrupt):
-        datasets.prepare("digits10", {}, None, folder)
-    assert sorted(path.name for path in folder.iterdir()) == sorted(store.FILES)
+        datasets.prepare(datasets.make("digits10", {}), folder)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
     with pytest.raises(UserError, match=r"manifest\.json: No such file.*run `pcl prepare` again"):
         datasets.load(folder)
     monkeypatch.undo()
-    datasets.prepare("digits10", {}, None, folder)
+    datasets.prepare(datasets.make("digits10", {}), folder)
     datasets.verify(folder)
 
 
 def test_an_unwritable_place_is_a_user_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match=r"file/digits10/train_images\.npy: cannot be written"):
-        datasets.prepare("digits10", {}, None, tmp_path / "file" / "digits10")
+        datasets.prepare(datasets.make("digits10", {}), tmp_path / "file" / "digits10")

@@ -33,7 +33,7 @@ def prepared(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.setattr(execute, "features", features)
     for run in plan.runs("fig5"):
         if not run.data.path.exists():
-            datasets.prepare(run.data.name, run.data.settings, None, run.data.path)
+            datasets.prepare(run.data.dataset, run.data.path)
         for target in run.targets.values():
             orientations.write(target.map, datasets.load(run.data.path), target.path)
     return plan

@@ -165,3 +165,13 @@ def clone(built: Tree, tmp_path: Path) -> Tree:
     tree = Tree(tmp_path / "clone")
     built.run("git", "clone", "-q", built.path, tree.path)
     return tree
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Tree:
+    """The code in a folder of its own; params.yaml is to be written, nothing is built, and no git knows of it."""
+    tree = Tree(tmp_path / "bare")
+    tree.path.mkdir()
+    for name in ("pcl", "workflow", "environment.yml"):
+        (tree / name).symlink_to(ROOT / name)
+    return tree

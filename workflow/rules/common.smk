@@ -60,7 +60,7 @@ def needed_to_pretrain(wildcards):
     """Data and targets. Their content is in the path, so their dates mean nothing: hence ancient()."""
     run = run_of(wildcards)
     if run.interactive and not run.folder.complete:
-        raise WorkflowError(f"arm {run.arm} asks a person, which no rule can do; answer by hand: {run.command}")
+        raise WorkflowError(f"arm {run.arm} asks a person, which no job can do; answer by hand: {run.command}")
     targets = [target.path for target in run.targets.values()]
     return [ancient(str(path)) for path in (run.data.path / "manifest.json", *targets)]
 
@@ -84,9 +84,20 @@ def code(*patterns):
     return sorted(os.path.relpath(path) for path in found if path.is_file() and path.suffix != ".pyc")
 
 
+def one_of(names):
+    """An expression for these names alone; it matches nothing where there are none."""
+    return "|".join(names) or "(?!)"
+
+
+def reports(at, names):
+    """Those of some tables or figures that the study has whose reports lie there."""
+    shown = PLANS.studies[at[:-1] or CONFIG.study].reports
+    return [name for name in names if name in shown]
+
+
 def tables(at):
-    return [f"reports/{at}{name}.csv" for name in CONFIG.tables]
+    return [f"reports/{at}{name}.csv" for name in reports(at, CONFIG.tables)]
 
 
 def figures(at):
-    return [f"reports/{at}{name}.svg" for name in CONFIG.figures]
+    return [f"reports/{at}{name}.svg" for name in reports(at, CONFIG.figures)]

@@ -12,12 +12,10 @@ rule prepare:
         "logs/prepare/{dataset}/{key}.log",
     conda:
         "../../environment.yml"
-    params:
-        task=lambda wildcards: PLANS.task_of(wildcards.dataset),
     message:
-        "{wildcards.dataset}: arrays from its published files"
+        "{wildcards.dataset}: arrays from its own files"
     shell:
-        "python -m pcl prepare {params.task} --key {wildcards.key} > {log} 2>&1"
+        "python -m pcl prepare {wildcards.dataset} --key {wildcards.key} > {log} 2>&1"
 
 
 rule relabel:

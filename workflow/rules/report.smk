@@ -11,10 +11,10 @@ localrules:
 
 
 wildcard_constraints:
-    report="|".join([*CONFIG.every_table, *CURVES]),
-    table="|".join(CONFIG.every_table),
-    curve="|".join(CURVES),
-    projection="|".join(PROJECTIONS),
+    report=one_of([*CONFIG.every_table, *CURVES]),
+    table=one_of(CONFIG.every_table),
+    curve=one_of(CURVES),
+    projection=one_of(PROJECTIONS),
 
 
 rule collect:
