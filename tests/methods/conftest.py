@@ -1,6 +1,7 @@
 """Methods on a few images of 8×8 pixels: real networks, as small as they come, and a way to look inside a step."""
 
 import copy
+from dataclasses import fields
 
 import pytest
 import torch
@@ -141,6 +142,16 @@ def weights():
 def same():
     """A function: whether two such copies are equal bit for bit."""
     return lambda a, b: a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.fixture
+def told():
+    """A function of a stage: what it says beyond the defaults of every stage."""
+    return lambda stage: {
+        field.name: getattr(stage, field.name)
+        for field in fields(stage)
+        if getattr(stage, field.name) != field.default
+    }
 
 
 @pytest.fixture
