@@ -4,21 +4,26 @@ from pathlib import Path
 
 import pytest
 
-from pcl import config, datasets, orientations
+from pcl import config, datasets, orientations, registry
+from pcl.methods.base import FrozenMethod
 from pcl.plan import Plan
 
-ROOT = Path(__file__).parent.parent
+METHODS = {name: registry.get("pcl.methods", "Method", name) for name in registry.names("pcl.methods", "Method")}
 
-TINY = {
-    "image_size": 8,
-    "backbone": {"depth": 10, "width": 4, "stem": "small"},
-    "augmentation": {"crop_area": [0.5, 1.0], "flip": 0.0, "mean": [0.3], "std": [0.35]},
-    "batch_size": 64,
-    "lr": 1e-3,
-    "epochs": 2,
-    "evaluate_every": 1,
-    "autoencoder": {"epochs": 1},
-}
+
+def arms():
+    """An arm for every method of the registry; one that trains nothing takes from the first method that does."""
+    unsupervised, asking = (
+        next(name for name, cls in METHODS.items() if cls.supervised is asks and not issubclass(cls, FrozenMethod))
+        for asks in (False, True)
+    )
+    found = {name: {"method": name, "label": name} for name in METHODS}
+    for name, cls in METHODS.items():
+        if issubclass(cls, FrozenMethod) and cls.supervised:
+            found[name] |= {"source": unsupervised, "answers": asking}
+        elif issubclass(cls, FrozenMethod) and cls.reads == "clusters":
+            found[name] |= {"source": unsupervised}
+    return found
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -31,28 +36,9 @@ def nothing_remembered(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny_config():
-    """params.yaml with one study of the smallest scale, "tiny"."""
-    content = config.read_yaml(ROOT / "params.yaml")
-    content["study"] = "tiny"
-    content["studies"]["tiny"] = {
-        "title": "The smallest scale",
-        "tasks": ["digits10-2", "digits10-4"],
-        "ablation": "digits10-2",
-        "projection": "digits10-2",
-        "seeds": [0, 1],
-        "budgets": {"digits10-2": 30, "digits10-4": 30},
-        "curve": [20, 30],
-        "device": "cpu",
-        "training": TINY,
-        "methods": {
-            "pcl": {"initial_questions": 8, "warmup_epochs": 1},
-            "dcc": {"tolerance": 0.0},
-            "mice": {"queue": 200, "warmup": 1, "milestones": [2]},
-            "gcc": {"optimizer": "adam", "graph_from": 1, "graph_every": 1},
-            "spice": {"moco_epochs": 1, "moco_queue": 200, "relabel_every": 1, "neighbours": 5, "semi_epochs": 1},
-            "adc": {"rounds": 2, "pair_epochs": 1, "epochs": 1},
-        },
-    }
+    """The config of the tests: one study of the smallest scale, with an arm for every method."""
+    content = config.read_yaml(Path(__file__).with_name("params.tiny.yaml"))
+    content["arms"] = arms() | content["arms"]
     return config.validate(config.Config, content, "params.yaml")
 
 
@@ -78,11 +64,23 @@ def prepared(tmp_path_factory, tiny_config):
     return folder
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory, prepared):
+    """A function of a name: a new working folder in which there are data and target clusters, and nothing else."""
+
+    def make(name):
+        folder = tmp_path_factory.mktemp(name)
+        (folder / "results").mkdir()
+        for part in ("data", "tasks"):
+            (folder / "results" / part).symlink_to(prepared / "results" / part)
+        return folder
+
+    return make
+
+
 @pytest.fixture
-def workspace(tmp_path, prepared, monkeypatch):
+def workspace(empty, monkeypatch):
     """An empty working folder in which data and target clusters are there already."""
-    (tmp_path / "results").mkdir()
-    for name in ("data", "tasks"):
-        (tmp_path / "results" / name).symlink_to(prepared / "results" / name)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    folder = empty("workspace")
+    monkeypatch.chdir(folder)
+    return folder

@@ -2,7 +2,9 @@
 
 import copy
 from dataclasses import fields
+from itertools import permutations
 
+import numpy as np
 import pytest
 import torch
 
@@ -174,6 +176,17 @@ def clustering(watch):
         return orders, started
 
     return follow
+
+
+@pytest.fixture(scope="session")
+def best_match():
+    """A function of clusters and targets: the accuracy under the best of all ways to name the clusters."""
+
+    def accuracy(clusters, targets):
+        names = permutations(range(max(*clusters, *targets) + 1))
+        return max(float(np.mean(np.array(name)[clusters] == targets)) for name in names)
+
+    return accuracy
 
 
 @pytest.fixture
