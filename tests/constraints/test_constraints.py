@@ -176,6 +176,25 @@ def test_the_shortest_chain_does_not_depend_on_the_order(order):
 
 
 @pytest.mark.parametrize("parity", [False, True])
+@pytest.mark.parametrize(
+    ("same", "shorter", "longer"),
+    [
+        (False, [(0, 1, False), (1, 2, False)], [(0, 3, True), (3, 4, True), (4, 2, True)]),
+        (
+            True,
+            [(0, 1, False), (1, 5, False), (5, 2, False)],
+            [(0, 3, True), (3, 4, False), (4, 6, True), (6, 2, True)],
+        ),
+    ],
+)
+def test_more_than_one_different_proves_nothing_unless_there_are_but_two_clusters(parity, same, shorter, longer):
+    """0 ≠ 1 ≠ 2 does not make 0 = 2, nor do three of them make 0 ≠ 2: the proof goes the longer way round."""
+    with pytest.raises(Contradiction) as refusal:
+        Constraints.fold(8, [*shorter, *longer, (0, 2, same)], parity=parity)
+    assert [step[:3] for step in refusal.value.chain] == (shorter if parity else longer)
+
+
+@pytest.mark.parametrize("parity", [False, True])
 @given(case=truthful(clusters=2))
 def test_components_and_their_edges_equal_the_dense_witness(parity, case):
     n, answers = case
