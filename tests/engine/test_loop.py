@@ -58,19 +58,6 @@ class TestQuestions:
         ]
         assert [(a.number, a.stage) for a in session.known.answers] == [(n, "train") for n in range(1, 8)]
 
-    def test_the_answer_just_paid_for_is_trained_on_in_its_own_step(self, make_session, drive, method, monkeypatch):
-        session, loss, known = make_session(budget=7), method.loss, []
-
-        def costs(outputs, batch, session):
-            if batch.step == session.answers[-1].step and batch.epoch == session.answers[-1].epoch:
-                a, b = (batch.index.tolist().index(image) for image in (session.answers[-1].i, session.answers[-1].j))
-                known.append((session.answers[-1].same, bool(batch.must[a, b]), bool(batch.cannot[a, b])))
-            return loss(outputs, batch, session)
-
-        monkeypatch.setattr(method, "loss", costs)
-        drive(session, [ACTIVE])
-        assert known == [(a.same, a.same, not a.same) for a in session.answers] and len(known) == 7
-
     def test_pairs_that_are_trained_on_are_no_occasion_to_ask(self, make_session, drive):
         """Batches of pairs follow those of images: three of these, whatever is known."""
         session = make_session(budget=100)

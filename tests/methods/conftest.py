@@ -148,12 +148,13 @@ def same():
 
 @pytest.fixture
 def told():
-    """A function of a stage: what it says beyond the defaults of every stage."""
-    return lambda stage: {
-        field.name: getattr(stage, field.name)
-        for field in fields(stage)
-        if getattr(stage, field.name) != field.default
-    }
+    """A function of a stage: what it says beyond the defaults of every stage, group by group."""
+
+    def said(part):
+        values = {f.name: getattr(part, f.name) for f in fields(part) if getattr(part, f.name) != f.default}
+        return {k: said(v) if k in ("batches", "optimiser", "questions") else v for k, v in values.items()}
+
+    return said
 
 
 @pytest.fixture

@@ -56,10 +56,11 @@ def test_its_settings_are_the_paper_s():
 
 
 def test_there_is_one_stage_on_two_views_of_shuffled_batches(told):
-    shared = {"lr": 0.03, "batch_size": 9, "weight_decay": 0.2, "clip": 4.0, "optimizer": "sgd", "momentum": 0.6}
-    (stage,) = Method(Method.Settings(epochs=8, **shared), 2, 0).stages()
-    assert told(stage) == {"name": "train", "epochs": 8, **shared}
-    assert stage.views == ("standard", "standard") and not stage.fixed
+    how = {"lr": 0.03, "weight_decay": 0.2, "clip": 4.0, "momentum": 0.6}
+    (stage,) = Method(Method.Settings(epochs=8, batch_size=9, optimizer="sgd", **how), 2, 0).stages()
+    optimiser = how | {"name": "sgd"}
+    assert told(stage) == {"name": "train", "epochs": 8, "batches": {"size": 9}, "optimiser": optimiser}
+    assert stage.batches.views == ("standard", "standard") and not stage.batches.fixed
 
 
 def test_each_view_passes_by_itself_and_the_first_comes_first(start, train, watch):
@@ -82,7 +83,7 @@ def test_each_view_passes_by_itself_and_the_first_comes_first(start, train, watc
 
 def test_an_image_as_it_is_has_the_backbone_s_features_and_the_cluster_head_s_answer(start):
     method, session = start("cc", features=6, clusters=3)
-    network, images = session.network.eval(), session.plain(np.arange(8))
+    network, images = session.network.eval(), session.images.unaugmented(np.arange(8))
     with torch.no_grad():
         h = network["backbone"](images)
         assert torch.equal(method.embed(network, images), h)

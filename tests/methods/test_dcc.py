@@ -90,7 +90,7 @@ class TestTheLoss:
     def check(self, method, session, taken, power=1):
         """Every step's terms; which kinds of batches there were."""
         steps, starts = taken()
-        whole, kinds = session.plain(np.arange(20)), set()
+        whole, kinds = session.images.unaugmented(np.arange(20)), set()
         with torch.no_grad():
             embeddings = [n.eval()["embedding"](n["backbone"](whole)) for n in starts]
         p = [targets(assigned(network, z, power)) for network, z in zip(starts, embeddings, strict=True)]
@@ -126,7 +126,7 @@ class TestTheLoss:
         for _, _, kind, index, epoch, _ in taken()[0]:
             if kind != "images" and epoch == 0:
                 seen[kind] += [sorted(pair) for pair in zip(*np.split(index, 2), strict=True)]
-        must, cannot = session.constraints.pairs()
+        must, cannot = session.known.constraints.pairs()
         assert sorted(seen["must"]) == must.tolist() and sorted(seen["cannot"]) == cannot.tolist()
 
     def test_sizes_count_only_where_they_are_asked_for(self, dcc, train):
@@ -142,32 +142,36 @@ class TestTheLoss:
         assert (s.closure, s.max_pairs, s.tolerance, s.embedding) == ("full", 6000, 0.001, 10)
 
 
-SHARED = {"lr": 0.03, "weight_decay": 0.2, "clip": 4.0, "optimizer": "sgd", "momentum": 0.6, "batch_size": 9}
-
-
 class TestStages:
+    how = {"lr": 0.03, "weight_decay": 0.2, "clip": 4.0, "momentum": 0.6}  # noqa: RUF012
+
     def stages(self, **chosen):
-        return Method(Method.Settings(image_size=8, epochs=8, **SHARED, **chosen), 2, 50).stages()
+        s = Method.Settings(image_size=8, epochs=8, batch_size=9, optimizer="sgd", **self.how, **chosen)
+        return Method(s, 2, 50).stages()
 
     def test_are_a_denoising_autoencoder_and_clustering_that_asks_everything_first(self, told):
         encode, cluster = self.stages(autoencoder={"epochs": 7, "lr": 0.05, "batch_size": 11}, max_pairs=77)
-        own = {"epochs": 7, "lr": 0.05, "batch_size": 11, "momentum": 0.6}  # which Adam has no use for
-        assert told(encode) == {"name": "autoencode", "views": (), "pretraining": True, **own}
-        streams = {"streams": ("images", "must", "cannot"), "frozen_statistics": True, "views": ()}
-        assert told(cluster) == {"name": "cluster", "epochs": 8, "max_pairs": 77, "questions": 50, **streams} | (
-            SHARED
-        )
+        own = {"batches": {"size": 11, "views": ()}, "optimiser": {"lr": 0.05}, "pretraining": True}
+        assert told(encode) == {"name": "autoencode", "epochs": 7} | own
+        assert told(cluster) == {
+            "name": "cluster",
+            "epochs": 8,
+            "batches": {"size": 9, "streams": ("images", "must", "cannot"), "views": (), "max_pairs": 77},
+            "optimiser": self.how | {"name": "sgd"},
+            "questions": {"first": 50},
+            "frozen_statistics": True,
+        }
 
     def test_or_asks_in_batches_of_images(self):
         (cluster,) = self.stages(autoencoder=None, strategy="hard")
-        assert (cluster.name, cluster.questions, cluster.strategy) == ("cluster", 0, "hard")
+        assert (cluster.name, cluster.questions.first, cluster.questions.each_batch.name) == ("cluster", 0, "hard")
 
 
 def test_an_image_as_it_is_has_an_embedding_and_its_assignment(dcc, train):
     for power in (1, 2):
         method, session = dcc(kernel_power=power)
         train(method, session)
-        network, images = session.network.eval(), session.plain(np.arange(8))
+        network, images = session.network.eval(), session.images.unaugmented(np.arange(8))
         with torch.no_grad():
             z = network["embedding"](network["backbone"](images))
             assert torch.allclose(method.embed(network, images), z, atol=1e-6)

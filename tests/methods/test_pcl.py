@@ -155,7 +155,7 @@ class TestTheLoss:
 
     def test_presets_are_those_of_the_register(self):
         """And what else sets them apart: first questions, evaluation, residual path and temperatures."""
-        common = {"closure": "full", "parity": False, "strategy": "joint", "extend_proportion": 0.0, "emphasis": 4.0}
+        common = {"closure": "full", "parity": False, "extend_proportion": 0.0, "emphasis": 4.0}
         own = {
             "paper": PRINTED | {"initial_questions": 100, "temperature": 1.0, "column_temperature": 2.0},
             "release": RELEASED | {"initial_questions": 0, "temperature": 1.0, "column_temperature": 2.0},
@@ -165,8 +165,10 @@ class TestTheLoss:
         for name, values in own.items():
             s = Method.Settings(**Method.presets[name])
             assert (common | values).items() <= dict(s).items(), name
-            assert (s.clip, s.warmup_epochs, s.attention, s.query.epsilon) == (20.0, 10, True, 0.2)
-            assert s.query.form == ("paper" if name == "paper" else "release")
+            assert (s.clip, s.warmup_epochs, s.attention) == (20.0, 10, True)
+            form = "paper" if name == "paper" else "release"
+            asked = s.strategy.make()
+            assert (s.strategy.name, asked.settings.form, asked.settings.epsilon) == ("joint", form, 0.2)
             assert s.drop_last_evaluation is (name == "release") and s.attention_residual is (name == "ours")
 
 
@@ -179,13 +181,16 @@ class TestStages:
 
     def test_say_what_is_trained_and_asked(self, told):
         """Pretraining on Q₁ pairs within batches, then one question a batch; both on batches that never change."""
-        chosen = {"epochs": 8, "warmup_epochs": 3, "initial_questions": 7, "strategy": "hard"}
-        shared = {"lr": 0.03, "batch_size": 9, "weight_decay": 0.2, "clip": 4.0, "optimizer": "sgd", "momentum": 0.6}
-        warmup, active = Method(Method.Settings(**chosen, **shared, extend_proportion=0.25), 2, 50).stages()
-        first = {"questions": 7, "within_batches": True, "pretraining": True}
-        assert told(warmup) == {"name": "pretrain", "epochs": 3, "fixed": True, **first, **shared}
-        asking = {"strategy": "hard", "extend_from": 6}
-        assert told(active) == {"name": "train", "epochs": 8, "fixed": True, **asking, **shared}
+        chosen = {"epochs": 8, "warmup_epochs": 3, "initial_questions": 7, "strategy": "hard", "batch_size": 9}
+        how = {"lr": 0.03, "weight_decay": 0.2, "clip": 4.0, "momentum": 0.6}
+        s = Method.Settings(**chosen, **how, optimizer="sgd", extend_proportion=0.25)
+        warmup, active = Method(s, 2, 50).stages()
+        common = {"batches": {"size": 9, "fixed": True}, "optimiser": how | {"name": "sgd"}}
+        first = {"questions": {"first": 7, "within_batches": True}, "pretraining": True}
+        assert told(warmup) == {"name": "pretrain", "epochs": 3} | first | common
+        asking = {"questions": {"each_batch": s.strategy}, "extend_from": 6}
+        assert told(active) == {"name": "train", "epochs": 8} | asking | common
+        assert s.strategy.name == "hard"
 
     def test_q1_is_asked_before_pretraining(self):
         assert Method.initial_questions(Method.Settings(initial_questions=7)) == 7
@@ -236,7 +241,7 @@ class TestTheNetwork:
             assert out["z"].shape == (2 * len(views[0]), 6)
             assert torch.allclose(out["z"], z / z.norm(dim=1, keepdim=True), atol=1e-5)
             assert torch.allclose(out["p"], p.softmax(1), atol=1e-5)
-        network, images = session.network.eval(), session.plain(np.arange(8))
+        network, images = session.network.eval(), session.images.unaugmented(np.arange(8))
         with torch.no_grad():
             h = look(network, images)
             assert torch.allclose(method.embed(network, images), h, atol=1e-5)
@@ -246,16 +251,16 @@ class TestTheNetwork:
     @clusters
     def test_has_as_many_answers_as_clusters(self, start, clusters):
         method, session = start("pcl", clusters=clusters, features=6)
-        assert session.sweep(method.probabilities).shape == (20, clusters)
+        assert session.predict(method.probabilities).shape == (20, clusters)
 
 
 class TestTheLinks:
     def test_of_a_step_are_all_that_is_known_of_its_batch(self, start, train, watch):
         """The answer of the step itself among them; every term changes with them."""
         method, session = start("pcl", budget=12, epochs=4, initial_questions=4, warmup_epochs=1, features=6)
-        links = watch(method, "loss", lambda out, b, s: (b.index.tolist(), b.must, b.cannot, list(s.answers)))
+        links = watch(method, "loss", lambda out, b, s: (b.index.tolist(), b.must, b.cannot, list(s.known.answers)))
         train(method, session)
-        assert session.spent == 12
+        assert session.known.spent == 12
         for index, must, cannot, answers in links:
             said = {frozenset((a.i, a.j)): a.same for a in answers if {a.i, a.j} <= set(index)}
             for pair, same in said.items():

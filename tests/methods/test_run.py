@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from pcl import artifacts, config, oracles, runs
+from pcl import artifacts, config, oracles
 from pcl.constraints import Constraints
 from pcl.engine import loop
 from pcl.oracles import log
+from pcl.oracles.base import Context, Question
 from pcl.plan import Plan
+from pcl.run import execute
 
 SHORT = {"autoencoder": None, "rounds": 1, "pair_epochs": 1, "epochs": 1}
 
@@ -30,10 +32,11 @@ def planned(tiny_config):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_oracle_errs_by_the_seed_of_the_run(workspace, planned, seed):
     run = planned("adc", SHORT, seed, oracle={"name": "noisy", "settings": {"flip": 0.5}})
-    answers = log.read(runs.train(run) / "answers.jsonl")
+    answers = log.read(execute.train(run) / "answers.jsonl")
     with np.load(run.targets["personalized"].path) as targets:
-        alike = oracles.make("noisy", {"flip": 0.5}, labels=targets["train"], budget=30, seed=seed)
-        assert [a.same for a in answers] == [alike.answer(a.i, a.j) for a in answers]
+        context = Context(1408, seed, (), targets["train"], image=lambda _: None)
+        alike = oracles.make("noisy", {"flip": 0.5}, context)
+        assert [a.same for a in answers] == [alike.reply(Question(a.i, a.j)) for a in answers]
         wrong = sum(a.same != (targets["train"][a.i] == targets["train"][a.j]) for a in answers)
     assert 0 < wrong < len(answers) == 30
 
@@ -43,7 +46,7 @@ def test_the_oracle_errs_by_the_seed_of_the_run(workspace, planned, seed):
 )
 def test_answers_imply_what_the_settings_say(workspace, planned, rules):
     run = planned("adc", SHORT | rules | {"max_pairs": 50}, budget=900)
-    folder = runs.train(run)
+    folder = execute.train(run)
     answers = [(a.i, a.j, a.same) for a in log.read(folder / "answers.jsonl")]
     counted = json.loads((folder / "metrics.json").read_text())["questions"]
     expected = Constraints.fold(1408, answers, **rules)
@@ -57,11 +60,13 @@ def test_what_is_supposed_outlives_a_kill(workspace, planned, monkeypatch):
     """Pairs that the network was sure of are must-links of every later step, before a kill and after it."""
     monkeypatch.setattr(loop, "CONFIDENT", 0.5)  # which a network of two epochs reaches
     run = planned("pcl", {"extend_proportion": 1.0}, preset="ours")
-    runs.pretrain(run)
+    execute.pretrain(run)
     supposed = []
     suppose = loop._suppose
-    monkeypatch.setattr(loop, "_suppose", lambda s, *more: supposed.append(len(s.pseudo_links)) or suppose(s, *more))
-    whole = (runs.train(run) / "model.safetensors").read_bytes()
+    monkeypatch.setattr(
+        loop, "_suppose", lambda s, *more: supposed.append(len(s.known.pseudo_links)) or suppose(s, *more)
+    )
+    whole = (execute.train(run) / "model.safetensors").read_bytes()
     straight = supposed.copy()
     assert straight[0] == 0 < straight[-1] and len(straight) == 44
     for path in run.path.iterdir():
@@ -75,6 +80,6 @@ def test_what_is_supposed_outlives_a_kill(workspace, planned, monkeypatch):
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(artifacts, "write", write_and_die)
-        runs.train(run)
-    assert (runs.train(run) / "model.safetensors").read_bytes() == whole
+        execute.train(run)
+    assert (execute.train(run) / "model.safetensors").read_bytes() == whole
     assert supposed == straight * 2
