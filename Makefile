@@ -6,7 +6,7 @@ CORES ?= all
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env reports test check bench
+.PHONY: help env reports test check bench mutants
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -35,3 +35,14 @@ check: env  ## format, lint, types
 bench: env reports  ## what a training step and a run with nothing to do cost, written to benchmarks/
 	OMP_NUM_THREADS=1 python benchmarks/step.py
 	python benchmarks/noop.py
+
+MODULES ?= $(error name the files to be changed: MODULES="pcl/methods/cc.py")
+TESTS ?= $(error name the tests that should notice: TESTS="tests/methods/test_cc.py")
+
+mutants: env .mutants/bin/mutmut  ## changes of MODULES, one at a time, that no test of TESTS notices
+	.mutants/bin/python tests/mutants.py --modules $(MODULES) --tests $(TESTS)
+
+.mutants/bin/mutmut:
+	$(PYTHON) -m venv .mutants
+	.mutants/bin/pip install --quiet --disable-pip-version-check mutmut==3.8.1
+	echo $(abspath $(VENV))/lib/python3.11/site-packages > .mutants/lib/python3.11/site-packages/project.pth
