@@ -267,8 +267,8 @@ class Constraints:
 
     def _across(self, a: Ints, b: Ints) -> Ints:
         """Every image of the component a[e] with every image of the component b[e], for all e: [P, 2]."""
-        by_root = np.argsort(self._root, kind="stable")
-        size = np.bincount(self._root, minlength=self.n)
+        by_root = np.argsort(self._root)
+        size = np.bincount(self._root)
         start = np.cumsum(size) - size
         count = size[a] * size[b]
         rank = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)  # of a pair within its e

@@ -167,6 +167,15 @@ def test_the_message_of_a_contradiction_shows_the_shortest_chain():
     assert refusal.value.chain == [(7, 3, True, 5), (3, 12, False, 6)]
 
 
+def test_the_message_of_a_contradiction_of_one_answer():
+    with pytest.raises(Contradiction) as refusal:
+        Constraints.fold(2, [(0, 1, True), (1, 0, False)])
+    assert str(refusal.value) == (
+        "answer 2: 1 and 0 are in different clusters, but 1 = 0 (answer 1) "
+        "implies that they are in the same one; change one of these answers, or withdraw it (unsure)"
+    )
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_shortest_chain_does_not_depend_on_the_order(order):
     answers = [(7, 1, True), (1, 2, True), (2, 12, False), (7, 3, True), (3, 12, False)]
@@ -212,7 +221,7 @@ def test_components_and_their_edges_equal_the_dense_witness(parity, case):
 def test_there_are_no_components_without_closure():
     constraints = Constraints.fold(3, [(0, 1, True)], closure="none")
     for accessor in (constraints.component_ids, constraints.cannot_edges):
-        with pytest.raises(UserError, match="closure: full"):
+        with pytest.raises(UserError, match=r"^closure: none joins .*; set closure: full$"):
             accessor()
 
 
