@@ -1,6 +1,7 @@
 """A path says everything its content depends on, and nothing else."""
 
 import json
+import re
 from copy import deepcopy
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -587,9 +588,13 @@ class TestFromPathToRun:
             plans.pretraining("digits10-2", "default", "pcl", "00000000", 0)
 
     def test_a_data_set_by_its_name(self, tiny_config):
-        plans = Plans(tiny_config)
+        content = tiny_config.model_dump()
+        content["studies"]["other"] = content["studies"]["tiny"]
+        plans = Plans(config.validate(config.Config, content, "params.yaml"))
         assert plans.selected.data_set("digits10") is plans.selected.data("digits10-2")
-        assert plans.selected.data_set("digits10") is plans.studies["demo"].data("digits10-4"), "it is looked at once"
+        assert plans.selected.data_set("digits10") is plans.studies["other"].data("digits10-4"), (
+            "it is looked at once"
+        )
         with pytest.raises(UserError, match="datasets: no such 'digits'; did you mean 'digits10'"):
             plans.selected.data_set("digits")
 
@@ -631,3 +636,28 @@ class TestReplayedLogs:
             "digits10-2", "default", "pcl", 9
         ).pretraining.path.parts
         assert plans.pretraining(scope, orientation, name, key, 9).arm == "pcl"
+
+
+class TestBudgets:
+    @pytest.mark.parametrize(
+        ("edit", "message"),
+        [
+            (
+                of_study(budgets={"digits10-2": 53, "digits10-4": 30}),
+                "53 questions for arm pcl, but it asks no more than 52",
+            ),
+            (
+                of_study(curve=[20, 10**6]),
+                "1000000 questions for arm pcl, but its 1408 training images make only 44352",
+            ),
+        ],
+    )
+    def test_a_budget_that_cannot_be_asked_is_known_before_anything_is_prepared(
+        self, content, tmp_path, monkeypatch, edit, message
+    ):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(UserError, match=re.escape(message)):
+            edited(content, edit).check()
+
+    def test_one_that_can_be_asked_just_so_is_not_refused(self, content):
+        edited(content, of_study(budgets={"digits10-2": 52, "digits10-4": 52}, curve=[52])).check()

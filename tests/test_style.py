@@ -136,6 +136,7 @@ STAGES = (
         "schedules",
         "assignment",
         "layout",
+        "versions",
     ),
     ("datasets",),
     ("orientations",),

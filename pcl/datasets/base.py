@@ -106,6 +106,10 @@ class Dataset(ABC):
         """What stands for the content in the key: empty where the content is published and therefore fixed."""
         return ""
 
+    def training_images(self) -> int | None:
+        """How many there are, as far as it can be said without reading an image; None: it cannot."""
+        return self.per_class[0] * len(self.class_names) if self.per_class else None
+
     @abstractmethod
     def read(self, progress: Progress) -> Arrays:
         """Both splits.

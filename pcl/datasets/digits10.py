@@ -9,7 +9,7 @@ import numpy as np
 from pcl.datasets import base
 from pcl.datasets.splits import stratified_split
 
-TEST_IMAGES = 389
+IMAGES, TEST_IMAGES = 1797, 389
 
 
 @final
@@ -30,6 +30,10 @@ class Dataset(base.Dataset):
     def state(self) -> str:
         """They are part of scikit-learn."""
         return "comes with the installation"
+
+    def training_images(self) -> int:
+        """All but those for testing."""
+        return IMAGES - TEST_IMAGES
 
     def read(self, progress: base.Progress) -> base.Arrays:
         """Both splits; the values 0 … 16 are stretched to 0 … 255."""

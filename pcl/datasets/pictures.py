@@ -125,20 +125,36 @@ class Pictures(base.Dataset):
         """How many pictures there are, and where."""
         return f"{len(self.found):,} pictures in {self.place()}" if self.found else None
 
-    def read(self, progress: base.Progress) -> base.Arrays:
-        """Both splits, each in the order of paths."""
-        place, files = self.locate(), [file.path for file in self.found]
-        if len(files) < 2:
-            raise UserError(f"{place}: {len(files)} pictures; at least one to train and one to test on are needed")
+    @cached_property
+    def _labels(self) -> NDArray[np.int64] | None:
+        """Of every picture; None where nobody knows them."""
         label_of = {name: label for label, name in enumerate(self.classes())}
         known = [label_of[self.class_name(values)] for values in self._values if values]
-        labels = np.array(known or [0] * len(files), np.int64)
-        splits = self.divide(files, labels)
-        members = {split: [files[at] for at in where] for split, where in splits.items()}
+        return np.array(known, np.int64) if known else None
+
+    @cached_property
+    def _splits(self) -> dict[str, NDArray[np.int64]]:
+        """Split -> places of its pictures."""
+        files = [file.path for file in self.found]
+        if len(files) < 2:
+            place = self.place()
+            raise UserError(f"{place}: {len(files)} pictures; at least one to train and one to test on are needed")
+        return self.divide(files, np.zeros(len(files), np.int64) if self._labels is None else self._labels)
+
+    def training_images(self) -> int | None:
+        """Those that the split leaves for training."""
+        if self.found:
+            return len(self._splits["train"])
+        return self._kept.n["train"] if self._kept else None
+
+    def read(self, progress: base.Progress) -> base.Arrays:
+        """Both splits, each in the order of paths."""
+        place, labels = self.locate(), self._labels
+        members = {split: [self.found[at].path for at in where] for split, where in self._splits.items()}
         images = decode_all(place, members, self.settings.size, self.channels, progress)
         return {
-            split: base.Split(images[split], labels[where] if known else None, np.array(members[split]))
-            for split, where in splits.items()
+            split: base.Split(images[split], None if labels is None else labels[where], np.array(members[split]))
+            for split, where in self._splits.items()
         }
 
 

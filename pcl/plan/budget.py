@@ -11,12 +11,14 @@ def check(run: Run, images: int) -> None:
     """Hold a run's budget against the pairs, and the steps, in which it can be asked.
 
     Args:
-        run: of a method with a network; others ask nothing themselves.
+        run: any; one that takes answers over asks nothing itself.
         images: training images of its data set.
 
     Raises:
         UserError: the budget is too large; the message names the key that sets it.
     """
+    if run.answers is not None:
+        return
     pairs, steps = most_questions(run.method(run.settings, run.clusters, run.budget).stages(), images)
     where = f"budget: {run.budget} questions for arm {run.arm}, but"
     remedy = f"lower studies.{run.study}.budgets.{run.task} (or curve)"

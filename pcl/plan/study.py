@@ -12,7 +12,7 @@ from pcl.artifacts import key
 from pcl.config import Arm, Config, Curve, OracleChoice, Projection, Study, Table, did_you_mean
 from pcl.errors import UserError
 from pcl.methods.base import Method
-from pcl.plan import settings
+from pcl.plan import budget, settings
 from pcl.plan.identities import ANY, Run, Target
 from pcl.plan.tasks import Tasks
 
@@ -135,15 +135,19 @@ class Plan:
         yield from settings.unknown_keys(self.config, self.name)
         steps = [partial(self.settings, arm) for arm in self.config.every_arm]
         steps += [partial(self.orientations, task) for task in self.study.tasks]
-        steps += [partial(self._shown, report) for report in (*self.config.every_table, *self.config.figures)]
+        steps += [partial(self._askable, report) for report in (*self.config.every_table, *self.config.figures)]
         for step in steps:
             try:
                 step()
             except UserError as error:
                 yield error
 
-    def _shown(self, report: str) -> list[Run]:
-        return self.runs(report) if self.concerns(report) else []
+    def _askable(self, report: str) -> None:
+        """Raise UserError where the runs of a report cannot be planned, or cannot ask what they may ask."""
+        for run in self.runs(report) if self.concerns(report) else []:
+            images = run.data.dataset.training_images()
+            if run.budget and images is not None and run.seed == self.study.seeds[0]:
+                budget.check(run, images)
 
     def _item(self, report: str) -> Table | Curve | Projection:
         known: dict[str, Table | Curve | Projection] = {**self.config.every_table, **self.config.figures}
