@@ -22,7 +22,8 @@ class Journal:
     questions again from its last checkpoint on; those that are in the log are answered from it.
 
     Attributes:
-        path: the log. It may hold more answers than the training has heard, never fewer.
+        path: the log. It may hold more answers than the training has heard, and lacks none of them; a pair that is
+            asked again adds no line.
         remaining: answers that the budget still pays for; "not sure" costs nothing.
     """
 
@@ -50,7 +51,7 @@ class Journal:
         self.path, self._reply, self._budget = path, reply, budget
         self.remaining = budget - sum(answer.same is not None for answer in heard)
         written = _whole_lines(path) if path.exists() else []
-        if len(written) < len(heard):
+        if not {_pair(answer) for answer in heard} <= {_pair(answer) for answer in written}:
             artifacts.write(path, log.dump(heard))
             written = list(heard)
         self._count = len(written)

@@ -39,7 +39,7 @@ class Oracle(base.Oracle):
             UserError: the program does not run in a terminal.
         """
         super().__init__(settings, context)
-        if not sys.stdin.isatty():
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise UserError(
                 "oracle terminal: asks a person, but this is no terminal; start the command by hand, or choose "
                 "another oracle for this arm"

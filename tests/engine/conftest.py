@@ -13,6 +13,7 @@ from pcl.engine.session import Session
 from pcl.engine.stage import Augmentation, DeepSettings
 from pcl.methods import base
 from pcl.oracles.base import Question
+from pcl.oracles.log import Answer
 
 CPU = torch.device("cpu")
 
@@ -111,6 +112,17 @@ def drive(method):
 def truth():
     """An answer by parity of the image's number."""
     return lambda i, j: i % 2 == j % 2
+
+
+@pytest.fixture
+def tell():
+    """A function that records answers: pairs, and what is said of each."""
+
+    def record(known, *answers):
+        for i, j, same in answers:
+            known.record(Answer(len(known.answers) + 1, i, j, same, 0, 0, "train", {}))
+
+    return record
 
 
 @pytest.fixture

@@ -214,7 +214,7 @@ class TestBatches:
         assert found.max() <= 1
 
 
-class TestPlain:
+class TestUnaugmented:
     @pytest.mark.parametrize("size", [4, 8, 13])
     @pytest.mark.parametrize("channels", [1, 3])
     def test_is_torchvisions_resize_normalised(self, channels, size):

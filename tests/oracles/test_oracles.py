@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pcl import oracles
 from pcl.errors import UserError
+from pcl.oracles import base
 from pcl.oracles.base import Context, Question
 from pcl.oracles.log import Answer, dump
 
@@ -41,9 +44,10 @@ def context(seed: int = 0, targets: np.ndarray | None = LABELS) -> Context:
 
 @pytest.fixture
 def make(log):
-    def with_settings(name: str, *, seed: int = 0, **settings) -> oracles.Oracle:
+    def with_settings(name: str, *, seed: int = 0, targets: np.ndarray | None = None, **settings) -> oracles.Oracle:
         needed = {"noisy": {"flip": 0.2}, "replay": {"log": str(log)}}.get(name, {})
-        targets = LABELS if oracles.get(name).needs_targets else None
+        if oracles.get(name).needs_targets and targets is None:
+            targets = LABELS
         return oracles.make(name, needed | settings, context(seed, targets))
 
     return with_settings
@@ -51,6 +55,14 @@ def make(log):
 
 def answers(oracle: oracles.Oracle, pairs) -> list[bool | None]:
     return [oracle.reply(Question(i, j)) for i, j in pairs]
+
+
+def test_the_folder_is_the_registry():
+    files = (path.stem for path in Path(oracles.__file__).parent.glob("[!_]*.py"))
+    found = {name: getattr(import_module(f"pcl.oracles.{name}"), "Oracle", None) for name in files}
+    ours = {name for name, each in found.items() if each is not None and each is not base.Oracle}
+    assert ours == set(oracles.names())
+    assert all(issubclass(found[name], base.Oracle) for name in ours)
 
 
 @pytest.mark.parametrize("name", oracles.names())
@@ -67,8 +79,31 @@ def test_no_oracle_takes_a_setting_that_it_does_not_have(name):
         oracles.check(name, {"nonsense": 1})
 
 
+SETTINGS = [(name, *item) for name in oracles.names() for item in oracles.get(name).Settings.model_fields.items()]
+
+
+@pytest.mark.parametrize(("name", "setting"), [(name, key) for name, key, field in SETTINGS if field.is_required()])
+def test_a_setting_that_is_missing_is_named(name, setting):
+    with pytest.raises(UserError, match=f"oracle {name}: (.|\n)*{setting}: required"):
+        oracles.check(name, {})
+
+
+@pytest.mark.parametrize(("name", "setting"), [(name, key) for name, key, _ in SETTINGS])
+def test_a_setting_of_a_wrong_type_is_named(name, setting):
+    with pytest.raises(UserError, match=f"oracle {name}: (.|\n)*{setting}: (?!required|unknown)"):
+        oracles.check(name, {setting: [[]]})
+
+
 # A person may change their mind.
-@pytest.mark.parametrize("name", [name for name in oracles.names() if not oracles.get(name).interactive])
+REPEATABLE = [name for name in oracles.names() if not oracles.get(name).interactive]
+
+
+@pytest.mark.parametrize("name", [name for name in REPEATABLE if not oracles.get(name).needs_targets])
+def test_who_does_not_need_the_targets_does_not_look_at_them(make, name):
+    assert answers(make(name, targets=None), PAIRS) == answers(make(name, targets=1 - LABELS), PAIRS)
+
+
+@pytest.mark.parametrize("name", REPEATABLE)
 def test_neither_the_order_of_a_pair_nor_that_of_the_questions_matters(make, name):
     there = answers(make(name), PAIRS)
     back = answers(make(name), [(j, i) for i, j in reversed(PAIRS)])

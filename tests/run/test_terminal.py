@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 
 import pcl
-from pcl import config
+from pcl import config, oracles
+from pcl.errors import UserError
 from pcl.oracles import log
+from pcl.oracles.base import Context
 from pcl.oracles.terminal import drawn
 from pcl.plan import Plan
 
@@ -60,6 +62,14 @@ class Terminal:
         shown, self.seen = self.seen[: found.end()], self.seen[found.end() :]
         return shown
 
+    def drawn_meanwhile(self, seconds=0.5):
+        """What else is shown while nobody presses a key."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if select.select([self.master], [], [], left)[0]:
+                self.seen += os.read(self.master, 1 << 16).decode(errors="replace")
+        return self.seen
+
     def press(self, key):
         os.write(self.master, key.encode())
 
@@ -80,12 +90,20 @@ def test_a_person_answers_stops_and_goes_on(person):
     terminal = Terminal("train", *PLACE)
     asked = []
     for number in range(5):
+        if number == 3:  # a power cut, while the fourth pair is shown
+            terminal.read(PROMPT)
+            terminal.process.kill()
+            terminal.ended()
+            terminal = Terminal("train", *PLACE)
         shown = terminal.read(PROMPT)
         assert "▀" in shown, "both pictures are drawn"
         assert "━" not in shown.splitlines()[-1], "the bar has stepped aside"
+        assert "━" not in terminal.drawn_meanwhile(), "and stays there until a key is pressed"
         asked.append(tuple(map(int, PROMPT.search(shown).groups())))
         terminal.press("x")  # no answer: it waits for another key
-        terminal.press("ynuyn"[number])
+        terminal.press(
+            "ynuyn"[number] + "y"
+        )  # the second comes before the next pair is there, and counts for nothing
     terminal.read(PROMPT)
     answers = log.read(run.pretraining.folder.answers)
     assert [(a.i, a.j) for a in answers] == asked, "each is on disk before the next question"
@@ -93,6 +111,8 @@ def test_a_person_answers_stops_and_goes_on(person):
     terminal.press("q")
     status, shown = terminal.ended()
     assert status == 2 and "stopped; every answer so far is kept" in shown
+    assert shown.count("error") == 1 and "Traceback" not in shown
+    assert re.search(r"error: stopped; [^\r\n]*\r\n$", shown), "one line, and the last"
     again = Terminal("train", *PLACE)
     while again.process.poll() is None:
         shown = again.read(rf"{PROMPT.pattern}|metrics|seed0\r?\n$")
@@ -128,6 +148,17 @@ def test_without_a_terminal_it_says_what_to_do(person):
     assert done.returncode == 2
     message = "error: oracle terminal: asks a person, but this is no terminal; start the command by hand"
     assert done.stderr.splitlines()[-1].startswith(message)
+
+
+@pytest.mark.parametrize("missing", ["stdin", "stderr"])
+def test_who_cannot_see_the_pictures_or_press_a_key_is_not_asked(monkeypatch, missing):
+    """Redirected, the one would ask in a file and wait for ever; the other has no keys."""
+    for name in ("stdin", "stderr"):
+        stream = type("Stream", (), {"isatty": lambda self, here=name != missing: here})()
+        monkeypatch.setattr(sys, name, stream)
+    context = Context(2, 0, (), None, lambda index: np.zeros((2, 2, 1), np.uint8))
+    with pytest.raises(UserError, match="oracle terminal: asks a person, but this is no terminal; start the command"):
+        oracles.make("terminal", {}, context)
 
 
 @pytest.mark.parametrize(("shape", "size"), [((8, 8, 1), (4, 8)), ((9, 7, 3), (5, 7)), ((100, 100, 3), (13, 25))])

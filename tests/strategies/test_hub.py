@@ -26,7 +26,7 @@ def cluster_sizes(q):
     return q.argmax(1).bincount(minlength=q.shape[1]).tolist()
 
 
-def naive_pairs(q, wanted, known):
+def reference_pairs(q, wanted, known):
     rows = q.tolist()
     chosen = []
     for p, share in enumerate(wanted):
@@ -107,8 +107,8 @@ class TestHubAndBoundary:
         def known(i, j):
             return j in asked
 
-        assert hub_boundary.hub_and_boundary(q, wanted) == naive_pairs(q, wanted, lambda i, j: False)
-        assert hub_boundary.hub_and_boundary(q, wanted, known) == naive_pairs(q, wanted, known)
+        assert hub_boundary.hub_and_boundary(q, wanted) == reference_pairs(q, wanted, lambda i, j: False)
+        assert hub_boundary.hub_and_boundary(q, wanted, known) == reference_pairs(q, wanted, known)
 
     def test_equal_probabilities_keep_their_order(self):
         q = torch.tensor([[0.9, 0.1]]).repeat(4, 1)
@@ -190,7 +190,7 @@ class TestStrategy:
         q = probabilities(seed)
         chosen = [(a, b) for a, b, _ in select(seen(q, known), count)]
         wanted = hub_boundary.with_remainder(cluster_sizes(q), count)
-        assert chosen == naive_pairs(q, wanted, lambda i, j: frozenset((i, j)) in known)
+        assert chosen == reference_pairs(q, wanted, lambda i, j: frozenset((i, j)) in known)
         assert not known & {frozenset(pair) for pair in chosen}
         assert len(chosen) <= count
 

@@ -50,11 +50,11 @@ def minmax(values):
     return {pair: (x - low) / (high - low) if high > low else 0.0 for pair, x in values.items()}
 
 
-def naive_uncertainty(v, epsilon):
+def reference_uncertainty(v, epsilon):
     return minmax({(i, j): -abs(float(v.similarity[i, j]) - epsilon) for i, j in candidates(v)})
 
 
-def naive_hard(v):
+def reference_hard(v):
     s, n = v.similarity, len(v.similarity)
     p = minmax({(i, j): float(s[i, j]) for i, j in candidates(v)})
     q = minmax(
@@ -89,7 +89,7 @@ def test_eq6_eq7_eq8(seed):
     v = view(seed)
     if len(candidates(v)) < 2:
         return
-    up, hard = naive_uncertainty(v, 0.2), naive_hard(v)
+    up, hard = reference_uncertainty(v, 0.2), reference_hard(v)
     joint = made("joint").scores(v)
     for pair in candidates(v):
         assert joint["uncertainty"][pair].item() == pytest.approx(up[pair])
