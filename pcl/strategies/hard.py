@@ -16,7 +16,7 @@ class Strategy(base.Scoring):
     Source: Geng et al., AAAI-25, Eq. 7; reference code hhdxwen/PCL@943dfcc, train.py.
     """
 
-    version = 1
+    version = 2
     Settings = base.ScoreSettings
     settings: base.ScoreSettings
 

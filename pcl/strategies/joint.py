@@ -17,7 +17,7 @@ class Strategy(base.Scoring):
     Differs: `form="release"` does not weigh S_up by r.
     """
 
-    version = 1
+    version = 2
     Settings = base.UncertaintySettings
     settings: base.UncertaintySettings
 

@@ -50,27 +50,29 @@ def hard_negatives(view: PairView) -> Float[Tensor, "B B"]:
 
 
 def released_uncertainty(view: PairView, epsilon: float) -> Float[Tensor, "B B"]:
-    """The released S_up: tanh of the min-max over all pairs, on the first view's cosines.
+    """The released S_up: tanh of the min-max over all pairs, on the cosines averaged over the views.
 
     Source: hhdxwen/PCL@943dfcc, train.py.
     """
-    return torch.tanh(minmax(-(view.first - epsilon).abs()))
+    return torch.tanh(minmax(-(view.similarity - epsilon).abs()))
 
 
 def released_hard_negatives(view: PairView) -> Float[Tensor, "B B"]:
-    """The released S_hp: pairs first whose mean similarity agrees with that across the views.
+    """The released S_hp: pairs first whose similarity in the first view agrees with that across the views.
 
-        −(KL(s‖Q₁) + KL(s‖Q₂)),  KL between two-sided (Bernoulli) distributions clamped to [10⁻³, 1 − 10⁻³]
+        −(KL(s‖Q₁) + KL(s‖Q₂)),  Q₁ = c + y∘s,  Q₂ = cᵀ + 2y∘s
 
-    Q₁ is the cross-view similarity, to which a known pair's own signed similarity is added; Q₂ its transpose. Pairs
-    that can be asked have no answer of their own, so that answers matter only through the min-max over all pairs.
+    s is the first view's cosine, c the cross-view one, y = ±1 for a known pair and else 0. A known pair counts twice
+    in Q₂ because the release writes Q₁ over c, of which its cᵀ is a view. KL is between two-sided (Bernoulli)
+    distributions clamped to [10⁻³, 1 − 10⁻³]. Pairs that can be asked have no answer of their own, so that answers
+    matter only through the min-max over all pairs.
 
     Source: hhdxwen/PCL@943dfcc, train.py.
     """
-    s = view.similarity
+    s, own = view.first, view.sign * view.first
 
-    def divergence(cross: Float[Tensor, "B B"]) -> Float[Tensor, "B B"]:
-        a, b = (x.clamp(EDGE, 1 - EDGE) for x in (s, cross + view.sign * s))
+    def divergence(q: Float[Tensor, "B B"]) -> Float[Tensor, "B B"]:
+        a, b = (x.clamp(EDGE, 1 - EDGE) for x in (s, q))
         return a * (a / b).log() + (1 - a) * ((1 - a) / (1 - b)).log()
 
-    return minmax(-(divergence(view.cross) + divergence(view.cross.T)))
+    return minmax(-(divergence(view.cross + own) + divergence(view.cross.T + 2 * own)))

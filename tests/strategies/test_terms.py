@@ -105,7 +105,7 @@ def test_uncertainty_prefers_the_similarity_next_to_epsilon():
 
 
 def test_released_scores_against_loops():
-    """hhdxwen/PCL@943dfcc, train.py: the formulas of its `mix_strategy`."""
+    """hhdxwen/PCL@943dfcc, train.py: the formulas of its `mix_strategy`, with the order in which it writes."""
     v, r = view(9), 0.6
 
     def scaled(m):
@@ -115,16 +115,29 @@ def test_released_scores_against_loops():
         a, b = min(max(a, 1e-3), 1 - 1e-3), min(max(b, 1e-3), 1 - 1e-3)
         return a * math.log(a / b) + (1 - a) * math.log((1 - a) / (1 - b))
 
-    n = len(v.similarity)
+    n, s = len(v.first), v.first
     divergence = torch.zeros(n, n, dtype=torch.float64)
     for i in range(n):
         for j in range(n):
-            own = float(v.similarity[i, j]) * (float(v.must[i, j]) - float(v.cannot[i, j]))
-            for cross in (float(v.cross[i, j]), float(v.cross[j, i])):
-                divergence[i, j] += kl(float(v.similarity[i, j]), cross + own)
-    expected = torch.tanh(scaled(-(v.first - 0.2).abs())) + (1 - r) * scaled(-divergence)
+            own = float(s[i, j]) * (float(v.must[i, j]) - float(v.cannot[i, j]))
+            first, second = float(v.cross[i, j]) + own, float(v.cross[j, i]) + 2 * own
+            divergence[i, j] = kl(float(s[i, j]), first) + kl(float(s[i, j]), second)
+    expected = torch.tanh(scaled(-(v.similarity - 0.2).abs())) + (1 - r) * scaled(-divergence)
     joint = made("joint", "release").scores(v)
     assert torch.allclose(joint["score"], expected)
+
+
+def test_released_scores_of_the_release():
+    """PCL-2: what hhdxwen/PCL@943dfcc gives the four pairs that can be asked, on the inputs of PCL-1."""
+    i, j = torch.arange(4, dtype=torch.float64)[:, None], torch.arange(3, dtype=torch.float64)
+    z = torch.nn.functional.normalize(torch.stack([torch.sin(i + 2 * j + shift) for shift in (0.0, 0.2)]), dim=2)
+    must, cannot = torch.zeros(4, 4).bool(), torch.zeros(4, 4).bool()
+    must[0, 1] = must[1, 0] = cannot[2, 3] = cannot[3, 2] = True
+    unknown = (~(must | cannot)).triu(1)
+    v = PairView(z, torch.full((4, 2), 0.5), must, cannot, unknown, 0.5, torch.Generator())
+    score = made("joint", "release").scores(v)["score"]
+    found = [score[pair].item() for pair in [(0, 2), (1, 2), (1, 3), (0, 3)]]
+    assert found == pytest.approx([1.11380667, 1.19311776, 1.02967043, 0.5], rel=1e-8)
 
 
 def degenerate(images=4):
