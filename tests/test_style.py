@@ -52,6 +52,22 @@ def modules(node):
     return []
 
 
+class TestNumerics:
+    def test_no_operation_whose_last_bit_depends_on_the_processor(self):
+        """On a CPU torch leaves these to MKL, which starts from the processor's estimate of 1/x or 1/√x: Intel's
+        and AMD's differ. `x.rsqrt()` and `reciprocal` divide and take roots as IEEE 754 says."""
+        estimated = {"sqrt", "tan", "atan", "asin", "acos", "log2", "log10"}
+        estimated |= {f"{name}_" for name in estimated}
+
+        def depends(node):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                return False
+            halves = node.func.attr == "pow" and any(ast.unparse(a) in ("0.5", "1 / 2") for a in node.args)
+            return (node.func.attr in estimated or halves) and dotted(node.func).split(".")[0] not in ("math", "np")
+
+        assert found(depends) == []
+
+
 class TestRandomnessAndDevices:
     def test_devices_are_arguments(self):
         assert found(lambda n: isinstance(n, ast.Attribute) and n.attr == "cuda" and dotted(n) != "torch.cuda") == []

@@ -72,7 +72,8 @@ def _crop_and_flip(
 ) -> Float[Tensor, "B C S S"]:
     area = uniform(*recipe.crop_area)
     ratio = torch.exp(uniform(math.log(recipe.crop_ratio[0]), math.log(recipe.crop_ratio[1])))
-    wide, high = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
+    # Not sqrt(): MKL's starts from an estimate of the processor, so that its last bit differs between makers.
+    wide, high = (side.rsqrt().reciprocal().clamp(max=1) for side in (area * ratio, area / ratio))
     # An affine grid maps [-1, 1] of the view to the crop: half-extents are the scales, centres the shifts.
     left, top = (1 - wide) * uniform(-1.0, 1.0), (1 - high) * uniform(-1.0, 1.0)
     flip = torch.where(uniform() < recipe.flip, -1.0, 1.0)

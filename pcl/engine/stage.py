@@ -13,7 +13,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from pcl.config import Strict
 from pcl.strategies.base import Choice
 
-VERSION = 1
+VERSION = 2
 """Of the whole engine: raised by hand whenever batches, views, questions or updates would come out otherwise."""
 
 Kind = Literal["images", "pairs", "must", "cannot"]
