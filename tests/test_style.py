@@ -66,6 +66,7 @@ class TestNumerics:
             return (node.func.attr in estimated or halves) and dotted(node.func).split(".")[0] not in ("math", "np")
 
         assert found(depends) == []
+        assert found(lambda n: dotted(n) == "torch.optim.RMSprop") == []
 
 
 class TestRandomnessAndDevices:

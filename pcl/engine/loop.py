@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from pcl.engine import asking, device
+from pcl.engine.rmsprop import RMSprop
 from pcl.engine.sampler import Batch
 from pcl.engine.session import Session
 from pcl.engine.stage import Optimiser, Stage
@@ -83,7 +84,7 @@ def _optimizer(network: nn.Module, said: Optimiser) -> torch.optim.Optimizer:
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     common: dict[str, Any] = {"lr": said.lr, "weight_decay": said.weight_decay}
     if said.name == "rmsprop":
-        return torch.optim.RMSprop(weights, **common)
+        return RMSprop(weights, **common)
     if said.name == "sgd":
         return torch.optim.SGD(weights, momentum=said.momentum, nesterov=said.nesterov, fused=True, **common)
     return torch.optim.Adam(weights, fused=True, **common)

@@ -10,7 +10,7 @@ from torch import nn
 
 from pcl.types import Float, Tensor
 
-VERSION = 1
+VERSION = 2
 
 SMALLEST_VARIANCE = 1e-4
 
@@ -58,7 +58,7 @@ class Mixture(nn.Module):
         model.fit(z.astype(np.float64))
         with torch.no_grad():
             self.means.copy_(torch.from_numpy(model.means_))
-            self.log_variances.copy_(torch.from_numpy(model.covariances_).log())
+            self.log_variances.copy_(torch.from_numpy(np.log(model.covariances_)))
 
 
 def start(centres: nn.Module, z: Float[np.ndarray, "N D"], seed: int) -> None:

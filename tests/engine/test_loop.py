@@ -160,7 +160,8 @@ class TestStages:
             sum(method.loss(method.forward(reference.network, batch), batch, reference).values()).backward()
             optimizer.step()
         for ours, expected in zip(session.network.parameters(), reference.network.parameters(), strict=True):
-            assert torch.allclose(ours, expected)
+            # A bias before batch statistics has a gradient of rounding errors, which RMSProp brings to full size.
+            assert torch.allclose(ours, expected, atol=1e-6)
 
     @pytest.mark.parametrize("frozen", [True, False], ids=["frozen", "unused"])
     def test_what_gets_no_gradient_is_left_alone(self, make_session, drive, frozen):
