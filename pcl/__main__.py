@@ -3,7 +3,7 @@
 import atexit
 import gc
 
-from pcl.cli import main
+from pcl import numerics
 
 
 def program() -> None:
@@ -14,6 +14,9 @@ def program() -> None:
     """
     gc.set_threshold(100_000)
     atexit.register(gc.freeze)
+    numerics.hold()
+    from pcl.cli import main  # after the numerics: it imports libraries that read them
+
     main()
 
 

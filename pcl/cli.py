@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from pcl import config as configuration
+from pcl import numerics
 from pcl.errors import UserError
 
 STUDY = click.option("--study", help="The study whose settings count; the one params.yaml selects unless given.")
@@ -201,6 +202,7 @@ def _on_a_run(command: Callable[[Any, str | None], None]) -> Callable[..., None]
         task, orientation, arm = place
         run = _plan(ctx, study).run(task, orientation, arm, seed, budget)
         _threads(threads)
+        numerics.want(run.numerics)
         command(run, key)
 
     return with_the_run
@@ -267,10 +269,11 @@ def collect(ctx: click.Context, out: Path, reports: tuple[str, ...], study: str 
 @click.pass_context
 def project(ctx: click.Context, figure: str, out: Path, study: str | None, threads: int) -> None:
     """Bring features before and after training to two dimensions."""
+    plan = _plan(ctx, study)
     _threads(threads)
+    numerics.want(plan.study.numerics)
     from pcl.report import projection
 
-    plan = _plan(ctx, study)
     projection.project(plan, figure, out)
 
 

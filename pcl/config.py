@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pcl.errors import UserError
+from pcl.numerics import Numerics
 
 PARAMS = Path("params.yaml")
 METRICS = ("nmi", "ari", "f", "pairwise_f1", "acc")
@@ -145,6 +146,7 @@ class Study(Strict):
     budgets: dict[str, Count] = Field(description="task -> questions in the tables")
     curve: list[Count] = Field(description="numbers of questions in Fig. 4")
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    numerics: Numerics = Field("portable", description="portable: the same bytes on any x86-64; native: faster")
     resources: Resources = Resources()
     training: dict[str, Any] = Field({}, description="settings for every method that has them")
     methods: dict[str, dict[str, Any]] = Field({}, description="method -> settings in this study")

@@ -154,6 +154,7 @@ STAGES = (
         "assignment",
         "layout",
         "versions",
+        "numerics",
     ),
     ("datasets",),
     ("orientations",),

@@ -12,6 +12,7 @@ from pcl.artifacts import key
 from pcl.config import OracleChoice
 from pcl.folder import PretrainingFolder, RunFolder
 from pcl.methods.base import Method
+from pcl.numerics import Numerics
 
 ANY = "any"
 
@@ -104,6 +105,7 @@ class Run:
     label: str
     clusters: int
     device: str
+    numerics: Numerics
     oracle: OracleChoice
     data: Data
     targets: dict[str, Target]
@@ -117,6 +119,7 @@ class Run:
             "method": self.method_name,
             "version": self.method.version,
             "code": versions.of_method(self.method) if self.method.network else {},
+            "numerics": self.numerics,
             "task": self.task,
             "clusters": self.clusters,
             "data": self.data.key,
@@ -178,6 +181,7 @@ class Run:
         spec: dict[str, Any] = {
             "pretraining": shared.name,
             "version": shared.version,
+            "numerics": self.numerics,
             "code": versions.of_modules([shared.module]),
             "data": self.data.key,
             "settings": {name: value for name, value in settings if name not in shared.later_settings},

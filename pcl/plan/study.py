@@ -12,6 +12,7 @@ from pcl.artifacts import key
 from pcl.config import Arm, Config, Curve, OracleChoice, Projection, Study, Table, did_you_mean
 from pcl.errors import UserError
 from pcl.methods.base import Method
+from pcl.numerics import NARROWEST
 from pcl.plan import budget, settings
 from pcl.plan.identities import ANY, Run, Target
 from pcl.plan.tasks import Tasks
@@ -66,7 +67,14 @@ class Plan:
     @cache  # noqa: B019 - a plan lives as long as the process
     def settings(self, arm: str) -> Any:
         """The settings of an arm in this study; raises UserError where they cannot be resolved."""
-        return settings.resolve(self.config, self.name, arm)
+        found = settings.resolve(self.config, self.name, arm)
+        narrow = self._method(arm).network and found.backbone.width < NARROWEST
+        if narrow and self.study.numerics == "portable":
+            raise UserError(
+                f"arms.{arm}.settings (in study {self.name}): backbone.width: {found.backbone.width}, but portable "
+                f"numerics need {NARROWEST} channels or more; widen it, or set studies.{self.name}.numerics: native"
+            )
+        return found
 
     def run(self, task: str, orientation: str, arm: str, seed: int, budget: int | None = None) -> Run:
         """One run; the study's budget for the task unless given.
@@ -258,6 +266,7 @@ class Plan:
             label=chosen.label,
             clusters=self.config.tasks[task].clusters,
             device=self.study.device,
+            numerics=self.study.numerics,
             oracle=self._oracle(arm, task=task, orientation=orientation, seed=seed),
             data=self.data(task),
             targets=self._served(task, orientation),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcl import artifacts, progress
+from pcl import artifacts, numerics, progress
 from pcl.errors import UserError
 from pcl.plan import Run
 from pcl.run import inputs, scores
@@ -109,6 +109,7 @@ def _provenance(run: Run, device: Any, started: float) -> dict[str, Any]:
         study=run.study,
         device=str(device),
         threads=torch.get_num_threads(),
+        **numerics.described(),
         seconds=round(time.monotonic() - started, 1),
         peak_memory_mb=round(peak),
         finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
