@@ -36,6 +36,24 @@ def cannot_link_loss(q: Float[Tensor, "twiceP K"]) -> Float[Tensor, ""]:
     return -(1 - agreement(q)).log().mean()
 
 
+def known_pairs_loss(
+    p: Float[Tensor, "R K"], must: Bool[Tensor, "R R"], cannot: Bool[Tensor, "R R"]
+) -> Float[Tensor, ""]:
+    """What a batch's known pairs say of its clusters: the mean of −log(p_i·p_j) and −log(1 − p_i·p_j); 0 if none.
+
+    Source: Hsu, Lv, Schlosser, Odom & Kira, ICLR 2019 (meta classification likelihood), on answers.
+
+    Args:
+        p: cluster probabilities of rows.
+        must: which pairs of rows are must-linked, symmetric.
+        cannot: which are cannot-linked, symmetric.
+    """
+    same = (p @ p.T).clamp(TINY, 1 - TINY)
+    losses = torch.where(must, same, 1 - same).log().neg()
+    known = must | cannot
+    return losses.mul(known).sum() / known.sum().clamp_min(1)
+
+
 def size_loss(q: Float[Tensor, "B K"]) -> Float[Tensor, ""]:
     """How far the soft cluster sizes are from equal: Σ_k (q̄_k − 1/K)².
 

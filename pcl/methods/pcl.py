@@ -44,6 +44,7 @@ class PCLSettings(base.Asking):
     cluster_similarity: Literal["cosine", "dot"] = "cosine"
     columns: Form = "paper"
     balance: Literal["pooled", "per_view", "printed"] = "pooled"
+    pair_weight: NonNegativeFloat = 0.0
     strategy: Chosen = Choice.of("joint")
     initial_questions: NonNegativeInt = 100
     warmup_epochs: NonNegativeInt = 10
@@ -90,6 +91,7 @@ class Method(base.AskingMethod):
             "attention_residual": True,
             "temperature": 0.5,
             "column_temperature": 1.0,
+            "pair_weight": 1.0,
             "query": {"form": "release"},
         },
     }
@@ -140,7 +142,7 @@ class Method(base.AskingMethod):
         return networks.heads.both_views(network, batch.views)
 
     def loss(self, outputs: dict[str, Tensor], batch: Batch, session: Session) -> dict[str, Tensor]:
-        """Rows in feature space and in cluster space, columns, and balance (Eq. 5)."""
+        """Rows in feature space and in cluster space, columns, balance (Eq. 5), and known pairs of clusters."""
         s, z, p = self.settings, outputs["z"], outputs["p"]
         form, contrast = losses.constrained, losses.contrastive
         in_clusters = p @ p.T if s.cluster_similarity == "dot" else form.cosine(p) / s.temperature
@@ -159,7 +161,10 @@ class Method(base.AskingMethod):
             "per_view": lambda: sum(contrast.balance(view) for view in p.chunk(2)),
             "printed": lambda: form.printed_entropy(p),
         }
-        return {**rows, "column": columns(p, s.column_temperature), "balance": balances[s.balance]()}
+        terms = {**rows, "column": columns(p, s.column_temperature), "balance": balances[s.balance]()}
+        if s.pair_weight:
+            terms["pairs"] = s.pair_weight * losses.pairs.known_pairs_loss(p, form.tile(batch.must), cannot)
+        return terms
 
     def probabilities(self, network: nn.ModuleDict, images: Tensor) -> Tensor:
         """The cluster head's answer, which depends on the batch because of the attention."""

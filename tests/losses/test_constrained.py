@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pcl.losses import constrained, contrastive
+from pcl.losses import constrained, contrastive, pairs
 
 
 def example(seed, images=4, clusters=3):
@@ -133,3 +133,36 @@ def test_more_cannot_links_push_harder():
         constrained.pair_loss(logits, torch.zeros_like(tiled), True, "paper")[i].sum(), logits
     )[0]
     assert with_link[i, j] > without[i, j]
+
+
+class TestWhatAnAnswerPulls:
+    """Why `ours` has a term for known pairs: Eq. 1 counts a cannot-link as one more row in a sum over all rows."""
+
+    @staticmethod
+    def pull(loss, must, cannot):
+        """The gradients that two images in one pair get from a loss, in even clusters."""
+        p = torch.full((2 * len(must), 2), 0.5, dtype=torch.float64)
+        p[::2] += torch.tensor([0.1, -0.1])
+        p.requires_grad_()
+        loss(p, must, cannot).backward()
+        return p.grad
+
+    @staticmethod
+    def released(p, must, cannot):
+        losses = constrained.pair_loss(p @ p.T, constrained.tile(cannot), self_term=False, scale="release")
+        return constrained.row_loss(losses, constrained.release_weights(must, must & False), "release")
+
+    @staticmethod
+    def known(p, must, cannot):
+        return pairs.known_pairs_loss(p, constrained.tile(must), constrained.tile(cannot))
+
+    @pytest.mark.parametrize(("form", "least", "most"), [("released", 0.0, 0.02), ("known", 0.5, 2.0)])
+    def test_a_cannot_link_beside_a_must_link(self, form, least, most):
+        none = torch.zeros(128, 128, dtype=torch.bool)
+        link = none.clone()
+        link[0, 1] = link[1, 0] = True
+        without, must, cannot = (
+            self.pull(getattr(self, form), *links) for links in ((none,) * 2, (link, none), (none, link))
+        )
+        ratio = (cannot - without)[:2].norm() / (must - without)[:2].norm()
+        assert least <= ratio <= most

@@ -97,6 +97,55 @@ class TestIDEC:
         assert 5 * mse + 0.1 * self.kl() == close(0.049941626, rel=1e-5)
 
 
+class TestKnownPairsLoss:
+    """PCL's `pair_weight`: what answers say of a batch's clusters."""
+
+    @staticmethod
+    def example(seed, rows=5):
+        g = torch.Generator().manual_seed(seed)
+        p = torch.softmax(torch.randn(rows, 3, generator=g, dtype=torch.float64), 1)
+        relation = torch.randint(-1, 2, (rows, rows), generator=g).triu(1)
+        relation = relation + relation.T
+        return p, relation == 1, relation == -1
+
+    @given(seeds)
+    @settings(max_examples=20, deadline=None)
+    def test_against_a_loop(self, seed):
+        p, must, cannot = self.example(seed)
+        known = []
+        for i in range(len(p)):
+            for j in range(len(p)):
+                same = sum(a * b for a, b in zip(p[i].tolist(), p[j].tolist(), strict=True))
+                if must[i, j] or cannot[i, j]:
+                    known.append(-math.log(same if must[i, j] else 1 - same))
+        expected = sum(known) / len(known) if known else 0
+        assert pairs.known_pairs_loss(p, must, cannot).item() == close(expected)
+
+    @given(seeds)
+    @settings(max_examples=20, deadline=None)
+    def test_is_the_mean_of_dcc_s_losses(self, seed):
+        p, must, cannot = self.example(seed)
+        parts = [(must, pairs.must_link_loss), (cannot, pairs.cannot_link_loss)]
+        total = sum(loss(p[links.nonzero().T.flatten()]) * links.sum() for links, loss in parts if links.any())
+        assert pairs.known_pairs_loss(p, must, cannot).item() == close(float(total) / max((must | cannot).sum(), 1))
+
+    def test_is_zero_and_pushes_nothing_without_answers(self):
+        p, must, _ = self.example(0)
+        none = torch.zeros_like(must)
+        loss = pairs.known_pairs_loss(p.requires_grad_(), none, none)
+        loss.backward()
+        assert loss.item() == 0
+        assert not p.grad.any()
+
+    def test_sure_and_wrong_pairs_are_finite(self):
+        p = torch.eye(2).requires_grad_()
+        wrong = torch.tensor([[False, True], [True, False]])
+        loss = pairs.known_pairs_loss(p, wrong, ~wrong)
+        loss.backward()
+        assert loss.isfinite()
+        assert p.grad.isfinite().all()
+
+
 class TestDistanceLoss:
     """SDEC."""
 
