@@ -6,7 +6,7 @@ CORES ?= all
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env reports test check bench mutants
+.PHONY: help env reports test check bench golden mutants
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -35,6 +35,7 @@ check: env  ## format, lint, types
 bench: env reports  ## what a training step and a run with nothing to do cost, written to benchmarks/
 	OMP_NUM_THREADS=1 python benchmarks/step.py
 	python benchmarks/noop.py
+	python benchmarks/numerics.py
 
 MODULES ?= $(error name the files to be changed: MODULES="pcl/methods/cc.py")
 TESTS ?= $(error name the tests that should notice: TESTS="tests/methods/test_cc.py")
@@ -46,3 +47,6 @@ mutants: env .mutants/bin/mutmut  ## changes of MODULES, one at a time, that no 
 	$(PYTHON) -m venv .mutants
 	.mutants/bin/pip install --quiet --disable-pip-version-check mutmut==3.8.1
 	echo $(abspath $(VENV))/lib/python3.11/site-packages > .mutants/lib/python3.11/site-packages/project.pth
+
+golden: env  ## what every processor must give (tests/golden/), after a change that is meant to move numbers
+	OMP_NUM_THREADS=1 python tests/golden/runs.py tests/golden/runs.json

@@ -27,12 +27,16 @@ from pcl.methods.pcl import Method, PCLSettings
 from pcl.strategies.base import Choice, PairView
 
 
-def session_of(depth: int, size: int, batch: int, where: torch.device) -> tuple[Method, Session]:
+def session_of(depth: int, size: int, batch: int, where: torch.device, width: int = 64) -> tuple[Method, Session]:
     """A session on random images in the middle of active training, with a budget that lasts."""
     generator = np.random.default_rng(0)
     images = {"train": torch.from_numpy(generator.integers(0, 256, (4 * batch, 3, size, size), dtype=np.uint8))}
     settings = PCLSettings(
-        **Method.presets["ours"], image_size=size, batch_size=batch, backbone=Backbone(depth=depth), epochs=1
+        **Method.presets["ours"],
+        image_size=size,
+        batch_size=batch,
+        backbone=Backbone(depth=depth, width=width),
+        epochs=1,
     )
     method = Method(settings, clusters=10, budget=100_000)
     network = method.build(3).to(where).to(memory_format=device.MEMORY_FORMAT)
