@@ -267,14 +267,12 @@ def collect(ctx: click.Context, out: Path, reports: tuple[str, ...], study: str 
 @STUDY
 @THREADS
 @click.pass_context
-def project(ctx: click.Context, figure: str, out: Path, study: str | None, threads: int) -> None:
-    """Bring features before and after training to two dimensions."""
+def precompute(ctx: click.Context, figure: str, out: Path, study: str | None, threads: int) -> None:
+    """Compute what takes long in a figure, such as features in two dimensions."""
     plan = _plan(ctx, study)
     _threads(threads)
     numerics.want(plan.study.numerics)
-    from pcl.report import projection
-
-    projection.project(plan, figure, out)
+    plan.figure(figure).precompute(out)
 
 
 @main.command()
@@ -293,18 +291,15 @@ def table(ctx: click.Context, name: str, summary: Path, out: Path, study: str | 
 
 @main.command()
 @click.argument("name")
-@click.option("--summary", type=Path, help="What `pcl collect` wrote, for a curve.")
-@click.option("--projection", type=Path, help="What `pcl project` wrote, for a projection.")
+@click.option("--source", type=Path, required=True, help="What `pcl collect` or `pcl precompute` wrote of it.")
 @click.option("--out", type=Path, required=True, help="Where to write, less the endings .svg, .png, .pdf and .csv.")
 @STUDY
 @click.pass_context
-def figure(
-    ctx: click.Context, name: str, summary: Path | None, projection: Path | None, out: Path, study: str | None
-) -> None:
+def figure(ctx: click.Context, name: str, source: Path, out: Path, study: str | None) -> None:
     """Draw one figure."""
-    from pcl.report import figures
+    from pcl.report import drawing
 
-    figures.write(_plan(ctx, study), name, out, summary=summary, projection=projection)
+    drawing.write(_plan(ctx, study).figure(name).drawing(source), out)
 
 
 @main.command()

@@ -14,7 +14,17 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SerializeAsAny,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -100,30 +110,42 @@ class Cross(Strict):
     strategies: list[str]
 
 
-class Curve(Strict):
-    """A figure of scores against the number of questions (Fig. 4)."""
+class FigureSettings(Strict):
+    """What the settings of every kind of figure have; the kind's own file in pcl/report/figures/ adds the rest."""
 
-    kind: Literal["curve"]
+    kind: str
     title: str
-    orientation: str
-    arms: list[str]
-    metrics: list[Metric] = ["acc", "nmi"]
-    splits: list[Split] = ["train", "test"]
+
+    @property
+    def named(self) -> list[str]:
+        """The arms that the figure names."""
+        return []
+
+    @property
+    def compared(self) -> list[str]:
+        """Those of them that it tells apart by colour and marker."""
+        return []
 
 
-class Projection(Strict):
-    """A figure of features in two dimensions before and after training (Fig. 5)."""
+def _settings_of(figure: Any) -> type[FigureSettings]:
+    """The settings of the kind that a figure's mapping names."""
+    from pcl import registry  # which imports this module
 
-    kind: Literal["projection"]
-    title: str
-    arm: str
-    orientations: list[str]
-    split: Split = "test"
-    points: int = Field(2000, ge=50, description="images drawn at most")
+    package, class_name = "pcl.report.figures", "Figure"
+    kind, known = figure.get("kind"), registry.names(package, class_name)
+    if kind is None:
+        raise PydanticCustomError("no_kind", "required, but not given; known: {known}", {"known": ", ".join(known)})
+    if kind not in known:
+        raise PydanticCustomError("no_kind", "no such kind{near}", {"near": did_you_mean(str(kind), known)})
+    found: type[FigureSettings] = registry.get(package, class_name, kind).Settings
+    return found
 
 
-FIGURES: dict[str, type[Strict]] = {"curve": Curve, "projection": Projection}
-Figure = Annotated[Curve | Projection, Field(discriminator="kind")]
+def _of_its_kind(figure: Any) -> Any:
+    return _settings_of(figure).model_validate(figure) if isinstance(figure, dict) else figure
+
+
+Figure = Annotated[SerializeAsAny[FigureSettings], BeforeValidator(_of_its_kind)]
 
 
 class Resources(Strict):
@@ -256,17 +278,13 @@ def validate(model: type[BaseModel], values: dict[str, Any], where: str) -> Any:
         problems = []
         for item in error.errors():
             loc = item["loc"]
-            # Below a figure's name comes its kind, by which pydantic chose the model: no key of the file.
-            named = [part for n, part in enumerate(loc) if n != 2 or loc[0] != "figures"]
             # Where a key is wrong and not its value, pydantic says so behind it.
-            key = ".".join(str(part) for part in named if part != "[key]")
+            key = ".".join(str(part) for part in loc if part != "[key]")
             if item["type"] == "extra_forbidden":
-                known = _keys_at(model, loc[:-1])
+                known = _keys_at(model, values, loc[:-1])
                 problems.append(f"{key}: unknown key{did_you_mean(str(loc[-1]), known)}")
-            elif item["type"] == "union_tag_invalid":
-                problems.append(f"{key}.kind: no such kind{did_you_mean(item['ctx']['tag'], FIGURES)}")
-            elif item["type"] == "union_tag_not_found":
-                problems.append(f"{key}.kind: required, but not given; known: {', '.join(FIGURES)}")
+            elif item["type"] == "no_kind":
+                problems.append(f"{key}.kind: {item['msg']}")
             elif item["type"] == "missing":
                 problems.append(f"{key}: required, but not given")
             else:
@@ -293,18 +311,19 @@ def _listed(where: str, problems: list[str]) -> str:
     return "\n".join([f"{where}: {len(problems)} problems", *(f"  - {problem}" for problem in problems)])
 
 
-def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+def _keys_at(model: type[BaseModel], values: Any, loc: tuple[int | str, ...]) -> list[str]:
     """The keys that the model allows at a place in the config."""
     here: Any = model
     for part in loc:
-        if here == Figure:
-            here = FIGURES[str(part)]
-        elif isinstance(here, type) and issubclass(here, BaseModel):
+        values = values[part]
+        if isinstance(here, type) and issubclass(here, BaseModel):
             here = here.model_fields[str(part)].annotation
         else:
             here = next(kind for kind in reversed(get_args(here)) if kind is not type(None))
         if isinstance(here, UnionType):
             here = next(kind for kind in get_args(here) if kind is not type(None))
+        if here == Figure:
+            here = _settings_of(values)
     return list(getattr(here, "model_fields", ()))
 
 
@@ -333,8 +352,7 @@ def _dangling_names(config: Config) -> Iterable[str]:
                 yield f"{key}.{name}: another table or figure has this name; give it its own"
             taken.add(name)
     for name, figure in config.figures.items():
-        arms = figure.arms if isinstance(figure, Curve) else [figure.arm]
-        yield from missing(f"figures.{name}", arms, config.arms, "arm")
+        yield from missing(f"figures.{name}", figure.named, config.arms, "arm")
     for name, study in config.studies.items():
         here = f"studies.{name}"
         yield from missing(f"{here}.tasks", study.tasks, config.tasks, "task")

@@ -13,7 +13,7 @@ from typing import Any
 from pcl import datasets, orientations
 from pcl.datasets.fingerprint import ABSENT
 from pcl.errors import UserError
-from pcl.layout import DATA, PRETRAINING, PROJECTION, RESULTS, RUN, TARGET
+from pcl.layout import DATA, FIGURE, PRETRAINING, RESULTS, RUN, TARGET
 from pcl.plan import Plan, Plans, Run
 
 
@@ -26,6 +26,7 @@ def registered() -> Iterator[tuple[str, str, str, str]]:
     yield from _documented("method", "methods", "Method")
     yield from _documented("strategy", "strategies", "Strategy")
     yield from _documented("oracle", "oracles", "Oracle")
+    yield from _documented("figure", "report/figures", "Figure")
 
 
 def _documented(kind: str, package: str, class_name: str) -> Iterator[tuple[str, str, str, str]]:
@@ -69,7 +70,7 @@ def state_of_data(plan: Plan, *, verify: bool) -> Iterator[tuple[str, str]]:
 
 
 def unused(plans: Plans) -> list[Path]:
-    """Folders of runs, pretrainings and data, targets and projections that no report of any study needs.
+    """Folders of runs, pretrainings and data, targets and precomputed figures that no report of any study needs.
 
     Pictures that are not here now, perhaps on a disk that is not plugged in, may come back: what was made from them
     is not unused.
@@ -82,12 +83,11 @@ def unused(plans: Plans) -> list[Path]:
             absent |= {task, data.name}
     for plan in plans.studies.values():
         for report in plan.every_report:
-            figure = plan.config.figures.get(report)
-            if figure is not None and figure.kind == "projection":
-                needed.add(plan.projection(report))
+            if report in plan.config.figures and (path := plan.precomputed(report)):
+                needed.add(path)
             for run in plan.runs(report):
                 needed |= _needs(run)
-    kinds = (DATA, TARGET, PRETRAINING, RUN, *([] if absent else [PROJECTION]))
+    kinds = (DATA, TARGET, PRETRAINING, RUN, *([] if absent else [FIGURE]))
     there = (path for kind in kinds for path in kind.found())
     return sorted(path for path in there if path not in needed and path.parts[2] not in absent)
 

@@ -46,13 +46,13 @@ class Plans:
                 now.append(f"study {name}: {error}")
         raise _unknown(wanted, now)
 
-    def projecting(self, figure: str, key: str) -> Plan:
-        """The study in which the projection of a figure carries a key; raises UserError if there is none."""
+    def precomputing(self, figure: str, key: str) -> Plan:
+        """The study in which the precomputed part of a figure carries a key; raises UserError if there is none."""
+        wanted = layout.FIGURE.path(figure=figure, key=key)
         for plan in self.studies.values():
-            if plan.projection(figure).stem == key:
+            if plan.precomputed(figure) == wanted:
                 return plan
-        path = layout.PROJECTION.path(projection=figure, key=key)
-        raise UserError(f"{path}: no study of params.yaml has this projection")
+        raise UserError(f"{wanted}: no study of params.yaml has this file")
 
     def run_at(self, path: Path) -> Run:
         """The run whose folder, or a file in it, is at a path.

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pcl import layout, oracles
+from pcl import layout, oracles, registry
 from pcl.artifacts import key
-from pcl.config import Arm, Config, Curve, OracleChoice, Projection, Study, Table, did_you_mean
+from pcl.config import Arm, Config, OracleChoice, Study, Table, did_you_mean
 from pcl.errors import UserError
 from pcl.methods.base import Method
 from pcl.numerics import NARROWEST
 from pcl.plan import budget, settings
 from pcl.plan.identities import ANY, Run, Target
 from pcl.plan.tasks import Tasks
+
+if TYPE_CHECKING:
+    from pcl.report.figures.base import Figure
 
 
 class Plan:
@@ -54,12 +57,12 @@ class Plan:
 
     def concerns(self, report: str) -> bool:
         """Whether a table or figure is of this study: its orientations are those of a task, or, wrongly, of none."""
-        item = self._item(report)
-        shown = set(item.orientations if isinstance(item, Projection) else [item.orientation])
-        if isinstance(item, Table):
-            tasks = self.tasks(item)
+        if report in self.config.every_table:
+            item = self.config.every_table[report]
+            tasks, shown = self.tasks(item), {item.orientation}
         else:
-            tasks = [self.study.projection if isinstance(item, Projection) else self.study.ablation]
+            figure = self.figure(report)
+            tasks, shown = [figure.task], set(figure.orientations)
         if any(shown <= self.orientations(task).keys() for task in tasks):
             return True
         return not any(shown <= self.orientations(task).keys() for task in self.config.tasks)
@@ -110,11 +113,20 @@ class Plan:
         """The runs behind every table and figure, each once."""
         return list({run.path: run for report in self.reports for run in self.runs(report)}.values())
 
-    def projection(self, figure: str) -> Path:
-        """The file of a figure's projection, which takes long enough to carry a key too."""
+    def figure(self, name: str) -> Figure:
+        """A figure, of its kind; raises UserError where there is none."""
+        if name not in self.config.figures:
+            raise UserError(f"figure: no such figure{did_you_mean(name, self.config.figures)}")
+        kind: type[Figure] = registry.get("pcl.report.figures", "Figure", self.config.figures[name].kind)
+        return kind(self, name)
+
+    def precomputed(self, figure: str) -> Path | None:
+        """The file of what takes long enough in a figure to carry a key too; None where it needs only a summary."""
+        if not self.figure(figure).precomputed:
+            return None
         shown = self.config.figures[figure].model_dump(exclude={"title"})
         name = key({"shown": shown, "runs": [str(run.path) for run in self.runs(figure)]})
-        return layout.PROJECTION.path(projection=figure, key=name)
+        return layout.FIGURE.path(figure=figure, key=name)
 
     def possible(self, arms: Iterable[str], seed: int) -> Iterator[Run]:
         """The runs of arms in every task and orientation of the study, whether or not a report shows them."""
@@ -157,26 +169,17 @@ class Plan:
             if run.budget and images is not None and run.seed == self.study.seeds[0]:
                 budget.check(run, images)
 
-    def _item(self, report: str) -> Table | Curve | Projection:
-        known: dict[str, Table | Curve | Projection] = {**self.config.every_table, **self.config.figures}
-        if report not in known:
-            raise UserError(f"report: no such table or figure{did_you_mean(report, known)}")
-        return known[report]
-
     def _of(self, report: str) -> Iterator[Run]:
-        item = self._item(report)
-        if isinstance(item, Table):
+        if report in self.config.every_table:
+            item = self.config.every_table[report]
             for task in self.tasks(item):
                 for arm in item.arms:
                     yield from (self.run(task, item.orientation, arm, seed) for seed in self.study.seeds)
-        elif isinstance(item, Projection):
-            seed = self.study.seeds[0]
-            yield from (self.run(self.study.projection, name, item.arm, seed) for name in item.orientations)
+        elif report in self.config.figures:
+            yield from self.figure(report).runs()
         else:
-            for arm in item.arms:
-                for budget in self.study.curve:
-                    for seed in self.study.seeds:
-                        yield self.run(self.study.ablation, item.orientation, arm, seed, budget)
+            known = [*self.config.every_table, *self.config.figures]
+            raise UserError(f"report: no such table or figure{did_you_mean(report, known)}")
 
     def _arm(self, name: str) -> Arm:
         return settings.arm_of(self.config, name)

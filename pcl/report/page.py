@@ -14,26 +14,15 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pcl import artifacts, config, stats
+from pcl import artifacts
 from pcl.errors import UserError
 from pcl.plan import Plan, Run
-from pcl.report import figures, tables
+from pcl.report import findings, tables, words
+from pcl.report.findings import Finding
+from pcl.report.style import arm_styles
+from pcl.report.words import NOT_RUN, UNKNOWN
 
 TEMPLATES = Path(__file__).with_name("templates")
-UNKNOWN = "unknown"
-HEADLINE = "acc"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One headline: a number, whose it is, and how sure the lead is."""
-
-    where: str
-    anchor: str
-    number: str
-    whose: str
-    sentence: str
-    clear: bool
 
 
 @dataclass(frozen=True)
@@ -61,7 +50,7 @@ class Entry:
         return " ".join([*(f"{name}={value}" for name, value in pairs.items()), run.label, run.key]).lower()
 
 
-class Study:
+class Page:
     """What the page says about a study: everything is computed from the summary and the run folders."""
 
     def __init__(self, plan: Plan, summary: pd.DataFrame, drawn: Iterable[Path], out: Path) -> None:
@@ -72,7 +61,7 @@ class Study:
         self.records = {run.path: _record(run) for run in self.runs}
 
     @cached_property
-    def filled(self) -> list[tables.Table]:
+    def filled(self) -> list[tables.FilledTable]:
         """Every table of the study, filled."""
         shown = [name for name in self.plan.reports if name in self.plan.config.tables]
         return [tables.build(self.plan, name, self.summary) for name in shown]
@@ -80,8 +69,13 @@ class Study:
     @property
     def findings(self) -> list[Finding]:
         """The headlines: who leads in each table and along each curve."""
-        found = [self._lead(table, task) for table in self.filled for task in table.tasks]
-        return [finding for finding in [*found, *map(self._along, self._curves())] if finding is not None]
+        found = [findings.of_table(self.plan, table, task) for table in self.filled for task in table.tasks]
+        found += [
+            self.plan.figure(name).finding(self.summary)
+            for name in self.plan.config.figures
+            if name in self.plan.reports
+        ]
+        return [finding for finding in found if finding is not None]
 
     @property
     def entries(self) -> list[Entry]:
@@ -94,7 +88,7 @@ class Study:
                 row = rows.get((run.path.as_posix(), orientation))
                 scores, asked, implied = {}, 0, 0
                 if row is not None:
-                    scores = {f"{m} {s}": float(row.at[s, m]) for s in row.index for m in tables.METRICS}
+                    scores = {f"{m} {s}": float(row.at[s, m]) for s in row.index for m in tables.PAPER_METRICS}
                     asked, implied = row["asked"].iloc[0], (row["implied_must"] + row["implied_cannot"]).iloc[0]
                 found.append(Entry(run, orientation, scores, int(asked), int(implied), link, self.records[run.path]))
         return found
@@ -106,7 +100,7 @@ class Study:
             UserError: the file is missing.
         """
         if name not in self.drawn:
-            return Markup("<p>{}</p>").format(f"{tables.NOT_RUN}: make it with {self.command(name)}")
+            return Markup("<p>{}</p>").format(f"{NOT_RUN}: make it with {self.command(name)}")
         try:
             svg = self.drawn[name].read_text()
         except OSError as error:
@@ -115,16 +109,9 @@ class Study:
             ) from error
         # The page has a style of its own, and a toggle that a style inside the drawing would not follow.
         svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
-        label = Markup('<svg role="img" aria-label="{}" ').format(self.description(name))
+        description = self.plan.figure(name).description(self.summary)
+        label = Markup('<svg role="img" aria-label="{}" ').format(description)
         return Markup(svg.replace("<svg ", label, 1))
-
-    def description(self, name: str) -> str:
-        """What a figure shows, for who cannot see it."""
-        item = self.plan.config.figures[name]
-        if isinstance(item, config.Projection):
-            return f"{item.title}: images of {self.plan.study.projection} as points, coloured by original class."
-        finding = self._along(name)
-        return f"{item.title} on {self.plan.study.ablation}. {finding.sentence if finding else tables.NOT_RUN}"
 
     def command(self, name: str) -> str:
         """What makes a table or figure again."""
@@ -146,64 +133,12 @@ class Study:
             "arms": ", ".join(dict.fromkeys(run.arm for run in runs)),
             "seeds": ", ".join(str(seed) for seed in sorted({run.seed for run in runs})),
             "questions": ", ".join(sorted(budgets, key=_natural)) or "none",
-            "runs": f"{len(made)} of {len(runs)} made, {_duration(seconds)} of training",
+            "runs": f"{len(made)} of {len(runs)} made, {words.duration(seconds)} of training",
             "code": _joined(record["code"] for record in made),
             "data": _joined(record["data"] for record in made),
             "versions": _joined(record["versions"] for record in made),
             "device": _joined(record["device"] for record in made),
         }
-
-    def _curves(self) -> list[str]:
-        shown = {name: self.plan.config.figures.get(name) for name in self.plan.reports}
-        return [name for name, item in shown.items() if isinstance(item, config.Curve)]
-
-    def _lead(self, table: tables.Table, task: str) -> Finding | None:
-        """Who leads in one table on one task."""
-        lead = table.leads[task, HEADLINE]
-        if lead is None:
-            return None
-        cell = next(row.cells[task, HEADLINE] for row in table.rows if row.arm == lead.best)
-        labels = {arm: self.plan.config.arms[arm].label for arm in table.item.arms}
-        best, second = labels[lead.best], labels[lead.runner_up]
-        return Finding(
-            where=f"{_title(table.name)} · {task} · {table.item.orientation}",
-            anchor=table.name,
-            number=f"{cell.mean:.3f}",
-            whose=f"{best}, {table.item.split} {tables.NAMES[HEADLINE]}, mean of {cell.n} seed{'s' * (cell.n > 1)}",
-            sentence=_against(second, lead.difference),
-            clear=lead.difference.clear,
-        )
-
-    def _along(self, name: str) -> Finding | None:
-        """How the first arm of a curve stands against the others, at every number of questions."""
-        item = self.plan.config.figures[name]
-        assert isinstance(item, config.Curve)
-        metric, split = item.metrics[0], item.splits[-1]
-        points = figures.curve_points(self.plan, name, self.summary)
-        points = points[points["split"] == split]
-        budgets, first = self.plan.study.curve, item.arms[0]
-        scores = {
-            questions: group.pivot(index="seed", columns="arm", values=metric)
-            for questions, group in points.groupby("questions")
-        }
-        leads = {questions: stats.lead(table) for questions, table in scores.items()}
-        ahead = [lead for lead in leads.values() if lead and lead.best == first and lead.difference.mean > 0]
-        own = points[points["arm"] == first].groupby("questions")[metric].mean()
-        if own.empty or not any(leads.values()):
-            return None
-        clear = sum(lead.difference.clear for lead in ahead)
-        label = self.plan.config.arms[first].label
-        return Finding(
-            where=f"{_title(name)} · {self.plan.study.ablation} · {item.orientation}",
-            anchor=name,
-            number=f"{len(ahead)} of {len(budgets)}",
-            whose=f"numbers of questions at which {label} has the best mean {split} {tables.NAMES[metric]}",
-            sentence=(
-                f"From {own.index[0]} to {own.index[-1]} questions {label} goes from {own.iloc[0]:.3f} to "
-                f"{own.iloc[-1]:.3f}; its lead is clear at {clear} of {len(budgets)}."
-            ),
-            clear=clear > 0,
-        )
 
 
 def write(plan: Plan, summary: pd.DataFrame, drawn: Iterable[Path], out: Path) -> None:
@@ -225,16 +160,17 @@ def write(plan: Plan, summary: pd.DataFrame, drawn: Iterable[Path], out: Path) -
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {"title_of": _title, "duration": _duration}
-    page = environment.get_template("page.html").render(
-        study=Study(plan, summary, drawn, out),
+    environment.filters |= {"heading": words.heading, "duration": words.duration}
+    html = environment.get_template("page.html").render(
+        page=Page(plan, summary, drawn, out),
         plan=plan,
-        tables=tables,
+        metrics=tables.PAPER_METRICS,
+        words=words,
         make=_make(out),
-        styles=figures.arm_styles(plan.config),
+        styles=arm_styles(plan.config),
         paper=tables.published().paper,
     )
-    artifacts.write(out, page)
+    artifacts.write(out, html)
 
 
 def _record(run: Run) -> dict[str, Any]:
@@ -256,40 +192,8 @@ def _record(run: Run) -> dict[str, Any]:
     }
 
 
-def _against(runner_up: str, difference: stats.Difference) -> str:
-    """How the best stands against the next, in words."""
-    ahead = f"{_signed(difference.mean)} against {runner_up}"
-    if difference.low is None or difference.high is None:
-        return f"{ahead}; with {difference.n} seed, no interval."
-    interval = f"95 % interval {_signed(difference.low)} to {_signed(difference.high)}"
-    return f"{ahead} ({interval}, n = {difference.n})" + ("." if difference.clear else ": not a clear lead.")
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
-
-
-def _title(name: str) -> str:
-    """`table3` as "Table 3", `fig4` as "Fig. 4"; any other name with a capital."""
-    found = re.fullmatch(r"(table|fig)(\d+)", name)
-    if found is None:
-        return name[:1].upper() + name[1:]
-    return f"{'Table' if found[1] == 'table' else 'Fig.'} {found[2]}"
-
-
 def _make(path: Path) -> str:
     return f"snakemake --cores 2 {path.as_posix()}"
-
-
-def _duration(seconds: float | None) -> str:
-    """Seconds as they are read."""
-    if seconds is None:
-        return UNKNOWN
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _joined(values: Iterable[str]) -> str:

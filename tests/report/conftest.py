@@ -12,7 +12,7 @@ import pytest
 from pcl import artifacts, config, stats
 from pcl.config import METRICS
 from pcl.plan import Plan, Run
-from pcl.report import figures
+from pcl.report import drawing
 
 PARAMS = """
 study: small
@@ -155,7 +155,7 @@ def summary(plan: Plan) -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def projection() -> Callable[[Plan, Path], None]:
-    """Writes coordinates as `pcl project` would, without a network."""
+    """Writes coordinates as `pcl precompute` would, without a network."""
 
     def write(plan: Plan, path: Path) -> None:
         draw = np.random.default_rng(0)
@@ -189,6 +189,6 @@ def drawings(projection: Callable[[Plan, Path], None], tmp_path_factory: pytest.
             pretend(run)
         stats.write(stats.collect(plan.all_runs()), Path("summary.csv"))
         projection(plan, Path("fig5.npz"))
-        for name in plan.config.figures:
-            figures.write(plan, name, Path(name), summary=Path("summary.csv"), projection=Path("fig5.npz"))
+        for name, source in {"fig4": "summary.csv", "fig5": "fig5.npz"}.items():
+            drawing.write(plan.figure(name).drawing(Path(source)), Path(name))
         return {path.name: path.read_text() for path in Path().glob("fig*.[sc]*")}

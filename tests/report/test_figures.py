@@ -13,30 +13,34 @@ import pytest
 from pcl import stats
 from pcl.errors import UserError
 from pcl.plan import Plan
-from pcl.report import figures
+from pcl.report import drawing, style
 
-SUMMARY = Path("results/summary.csv")
-PROJECTION = Path("results/projection/fig5.npz")
+SOURCES = {"fig4": Path("results/summary.csv"), "fig5": Path("results/figures/fig5.npz")}
 OUT = Path("reports")
 
 
+def draw(plan: Plan, name: str) -> None:
+    drawing.write(plan.figure(name).drawing(SOURCES[name]), OUT / name)
+
+
 @pytest.fixture
-def inputs(plan: Plan, summary: pd.DataFrame, projection: Callable[[Plan, Path], None]) -> dict[str, Path]:
-    stats.write(summary, SUMMARY)
-    projection(plan, PROJECTION)
-    return {"summary": SUMMARY, "projection": PROJECTION}
+def sources(plan: Plan, summary: pd.DataFrame, projection: Callable[[Plan, Path], None]) -> None:
+    """What both figures are drawn from."""
+    stats.write(summary, SOURCES["fig4"])
+    projection(plan, SOURCES["fig5"])
 
 
+@pytest.mark.usefixtures("sources")
 @pytest.mark.parametrize("name", ["fig4", "fig5"])
-def test_four_files_and_the_same_bytes_again(name: str, plan: Plan, inputs: dict[str, Path]) -> None:
+def test_four_files_and_the_same_bytes_again(name: str, plan: Plan) -> None:
     contents = []
     for _ in range(2):
-        figures.write(plan, name, OUT / name, **inputs)
+        draw(plan, name)
         contents.append({path.name: path.read_bytes() for path in OUT.iterdir()})
     assert contents[0] == contents[1] and set(contents[0]) == {f"{name}.{e}" for e in ("svg", "png", "pdf", "csv")}
     assert contents[0][f"{name}.png"].startswith(b"\x89PNG") and contents[0][f"{name}.pdf"].startswith(b"%PDF")
     svg = contents[0][f"{name}.svg"].decode()
-    assert "currentColor" in svg and "prefers-color-scheme" in svg and figures.INK not in svg
+    assert "currentColor" in svg and "prefers-color-scheme" in svg and drawing.INK not in svg
     assert "#000000" not in svg and "fill: #ffffff" not in svg, "black or white ink vanishes in one of the themes"
     assert re.findall(r"https?://(?!www\.w3\.org/)", svg) == [] and "<text" in svg
     assert all(each.startswith(name) for each in re.findall(r' id="([^"]+)"', svg))
@@ -57,8 +61,8 @@ def test_curve_numbers(plan: Plan, summary: pd.DataFrame, drawings: dict[str, st
 
 
 def test_a_curve_without_an_arm_says_so(plan: Plan, summary: pd.DataFrame) -> None:
-    stats.write(summary[summary["arm"] != "dcc"], SUMMARY)
-    figures.write(plan, "fig4", OUT / "fig4", summary=SUMMARY)
+    stats.write(summary[summary["arm"] != "dcc"], SOURCES["fig4"])
+    draw(plan, "fig4")
     assert "DCC (not run)" in (OUT / "fig4.svg").read_text()
     assert set(pd.read_csv(OUT / "fig4.csv")["test_acc_dcc"]) == {"not run"}
 
@@ -81,22 +85,23 @@ def test_projection_shows_classes_and_target_clusters(drawings: dict[str, str]) 
     assert len(table) == 60 and set(table["personalized"]) == {"even", "odd"}
 
 
-def test_a_projection_of_other_runs_is_refused(plan: Plan, inputs: dict[str, Path]) -> None:
+@pytest.mark.usefixtures("sources")
+def test_a_projection_of_other_runs_is_refused(plan: Plan) -> None:
     other = Plan(plan.config, "paper")
     with pytest.raises(UserError, match=r"made with .*digits10-2.* params\.yaml now says .*cifar10-2"):
-        figures.write(other, "fig5", OUT / "fig5", **inputs)
+        draw(other, "fig5")
 
 
 def test_every_arm_that_is_compared_looks_the_same_everywhere_and_like_no_other(plan: Plan) -> None:
-    styles = figures.arm_styles(plan.config)
-    assert set(styles) == set(plan.config.figures["fig4"].arms) and len(set(styles.values())) == len(styles)
-    assert [styles[arm].colour for arm in ("pcl", "dcc", "cc")] == list(figures.COLOURS[:3])
+    styles = style.arm_styles(plan.config)
+    assert set(styles) == set(plan.config.figures["fig4"].compared) and len(set(styles.values())) == len(styles)
+    assert [styles[arm].colour for arm in ("pcl", "dcc", "cc")] == list(style.COLOURS[:3])
 
 
 def test_what_is_missing_is_named(plan: Plan) -> None:
     with pytest.raises(UserError, match="did you mean 'fig4'"):
-        figures.write(plan, "figg4", OUT / "fig4")
-    with pytest.raises(UserError, match="give --summary"):
-        figures.write(plan, "fig4", OUT / "fig4")
+        plan.figure("figg4")
+    with pytest.raises(UserError, match=r"summary\.csv: cannot be read"):
+        draw(plan, "fig4")
     with pytest.raises(UserError, match=r"fig5\.npz: cannot be read"):
-        figures.write(plan, "fig5", OUT / "fig5", projection=PROJECTION)
+        draw(plan, "fig5")

@@ -13,7 +13,8 @@ import pytest
 from pcl import artifacts
 from pcl.errors import UserError
 from pcl.plan import Plan
-from pcl.report import figures, page, tables
+from pcl.report import page, tables
+from pcl.report.style import arm_styles
 
 OUT = Path("reports/index.html")
 DRAWN = [Path("reports/fig4.svg"), Path("reports/fig5.svg")]
@@ -80,7 +81,7 @@ def test_every_run_is_listed_with_its_folder_and_command(html: str, plan: Plan) 
 
 def test_a_dot_has_the_colour_of_a_curve_and_stands_by_no_other_method(html: str, plan: Plan) -> None:
     """In the tables and in the list of runs alike."""
-    styles = figures.arm_styles(plan.config)
+    styles = arm_styles(plan.config)
     found = [str(i["style"]) for i in Outline(html).all("i")]
     assert set(found) == {f"--arm: {style.colour}" for style in styles.values()}
     listed = sum(len(run.targets) for run in plan.all_runs() if run.arm in styles)

@@ -10,10 +10,11 @@ import pytest
 from pcl import datasets, orientations
 from pcl.errors import UserError
 from pcl.plan import Plan, Run
-from pcl.report import projection
+from pcl.report import embedding
+from pcl.report.figures import projection
 from pcl.run import execute
 
-OUT = Path("results/projection/fig5.npz")
+OUT = Path("results/figures/fig5.npz")
 
 
 def features(run: Run, *, trained: bool = True) -> dict[str, np.ndarray]:
@@ -40,10 +41,11 @@ def prepared(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> Plan:
 
 
 def test_panels_labels_and_targets_of_the_same_images(prepared: Plan) -> None:
-    ways = {"t-SNE": projection.tsne}
-    projection.project(prepared, "fig5", OUT, ways)
+    figure = projection.Figure(prepared, "fig5")
+    ways = {"t-SNE": embedding.tsne}
+    figure.precompute(OUT, ways)
     first = OUT.read_bytes()
-    projection.project(prepared, "fig5", OUT, ways)
+    figure.precompute(OUT, ways)
     assert OUT.read_bytes() == first, "equal features give equal bytes"
     found = projection.read(OUT)
     assert found["panels"].tolist() == ["before", "default", "personalized"] and found["ways"].tolist() == ["t-SNE"]
@@ -64,16 +66,18 @@ def test_panels_labels_and_targets_of_the_same_images(prepared: Plan) -> None:
 
 
 def test_some_images_are_distinct_and_always_the_same() -> None:
-    assert projection._some(10, 20).tolist() == list(range(10))
-    chosen = projection._some(1000, 50)
+    assert embedding.some(10, 20).tolist() == list(range(10))
+    chosen = embedding.some(1000, 50)
     assert len(set(chosen.tolist())) == 50 and (np.diff(chosen) > 0).all() and chosen.max() > 900
-    assert (projection._some(1000, 50) == chosen).all()
+    assert (embedding.some(1000, 50) == chosen).all()
 
 
 def test_what_cannot_be_projected_is_named(plan: Plan) -> None:
     with pytest.raises(UserError, match="did you mean 'fig5'"):
-        projection.project(plan, "fig55", OUT)
+        plan.figure("fig55").precompute(OUT)
+    with pytest.raises(UserError, match="fig4: is drawn from the summary"):
+        plan.figure("fig4").precompute(OUT)
     figure = plan.config.figures["fig5"].model_copy(update={"arm": "kmeans"})
     config = plan.config.model_copy(update={"figures": plan.config.figures | {"fig5": figure}})
     with pytest.raises(UserError, match=r"figures\.fig5\.arm: kmeans trains no network"):
-        projection.project(Plan(config), "fig5", OUT)
+        Plan(config).figure("fig5").precompute(OUT)

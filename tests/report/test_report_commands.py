@@ -1,4 +1,4 @@
-"""The commands, run as a person or Snakemake runs them; none but `project` imports torch."""
+"""The commands, run as a person or Snakemake runs them; none but `precompute` imports torch."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def test_from_run_folders_to_the_page_without_torch(plan: Plan, projection: Call
         "collect --out results/summary/table3.csv --report table3",
         "collect --out results/summary.csv",
         "table table3 --summary results/summary/table3.csv --out reports/table3 --study small",
-        "figure fig4 --summary results/summary.csv --out reports/fig4",
-        "figure fig5 --projection p.npz --out reports/fig5",
+        "figure fig4 --source results/summary.csv --out reports/fig4",
+        "figure fig5 --source p.npz --out reports/fig5",
         "page --summary results/summary.csv --figure reports/fig4.svg --figure reports/fig5.svg"
         " --out reports/index.html",
     ]

@@ -17,7 +17,7 @@ from pcl.plan import Plan
 from pcl.report import tables
 
 
-def rows_of(table: tables.Table) -> list[dict[str, str]]:
+def rows_of(table: tables.FilledTable) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(tables.to_csv(table))))
 
 

@@ -76,7 +76,7 @@ def test_reading_the_config_imports_nothing_heavy():
         ("results/runs/digits10-2/personalized/pcll/q300/00000000/seed0/metrics.json", "did you mean 'pcl'"),
         ("results/runs/digits10-2/personalized/pcl/q300/00000000/seed0/metrics.json", "study demo has results/runs"),
         ("results/pretrain/digits10-2/personalized/pcl/00000000/seed0/spec.json", "study demo has results/pretrain"),
-        ("results/projection/fig5/00000000.npz", "no study of params.yaml"),
+        ("results/figures/fig5/00000000.npz", "no study of params.yaml"),
     ],
 )
 def test_a_path_that_params_does_not_know_is_explained(checkout, path, hint):

@@ -20,11 +20,10 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 CONFIG = PLANS.config
-CURVES = [name for name, figure in CONFIG.figures.items() if figure.kind == "curve"]
-PROJECTIONS = [name for name in CONFIG.figures if name not in CURVES]
 
 PRETRAINING = layout.PRETRAINING.template
 RUN = layout.RUN.template
+FIGURE = layout.FIGURE.template
 
 
 @cache
@@ -39,11 +38,11 @@ def run_of(wildcards):
 
 
 def plan_of(wildcards):
-    """The study of a run or a projection; of a report, the one its folder is named after, or the selected one."""
+    """The study of a run or a figure's own file; of a report, the one its folder names, or the selected one."""
     if "at" in wildcards.keys():
         return PLANS.studies[wildcards.at[:-1] or CONFIG.study]
-    if "projection" in wildcards.keys():
-        return PLANS.projecting(wildcards.projection, wildcards.key)
+    if "figure" in wildcards.keys():
+        return PLANS.precomputing(wildcards.figure, wildcards.key)
     return PLANS.studies[run_of(wildcards).study]
 
 
@@ -76,6 +75,16 @@ def needed_to_train(wildcards):
 def scores(runs):
     """The last file that each run writes."""
     return [str(run.folder.last) for run in runs]
+
+
+def drawn_from(plan, at, figure):
+    """What a figure is drawn from: a file of its own that took long to compute, or the summary of its runs."""
+    return str(plan.precomputed(figure) or f"results/summary/{at}{figure}.csv")
+
+
+def kind_of(wildcards):
+    """The file of a figure's kind."""
+    return f"report/figures/{CONFIG.figures[wildcards.figure].kind}.py"
 
 
 def code(*patterns):

@@ -6,15 +6,13 @@ localrules:
     summarise,
     table,
     figure,
-    draw,
     page,
 
 
 wildcard_constraints:
-    report=one_of([*CONFIG.every_table, *CURVES]),
+    report=one_of([*CONFIG.every_table, *CONFIG.figures]),
     table=one_of(CONFIG.every_table),
-    curve=one_of(CURVES),
-    projection=one_of(PROJECTIONS),
+    figure=one_of(CONFIG.figures),
 
 
 rule collect:
@@ -55,14 +53,14 @@ rule summarise:
         "python -m pcl collect --study {params.study} --out {output} > {log} 2>&1"
 
 
-rule project:
+rule precompute:  # what takes long in a figure
     input:
-        runs=lambda wildcards: ancient(scores(plan_of(wildcards).runs(wildcards.projection))),
-        code=code("report/projection.py"),
+        runs=lambda wildcards: ancient(scores(plan_of(wildcards).runs(wildcards.figure))),
+        code=lambda wildcards: code("report/embedding.py", kind_of(wildcards)),
     output:
-        "results/projection/{projection}/{key}.npz",
+        f"results/{FIGURE}",
     log:
-        "logs/project/{projection}/{key}.log",
+        "logs/precompute/{figure}/{key}.log",
     conda:
         "../../environment.yml"
     threads: asks("threads")
@@ -74,7 +72,7 @@ rule project:
     message:
         "{output}"
     shell:
-        "python -m pcl project {wildcards.projection} --study {params.study} --out {output}"
+        "python -m pcl precompute {wildcards.figure} --study {params.study} --out {output}"
         " --threads {threads} > {log} 2>&1"
 
 
@@ -107,56 +105,30 @@ rule table:
 
 rule figure:
     input:
-        summary="results/summary/{at}{curve}.csv",
+        source=lambda wildcards: drawn_from(plan_of(wildcards), wildcards.at, wildcards.figure),
         code=code("stats.py", "report/**/*"),
         params="params.yaml",
     output:
         report(
-            "reports/{at}{curve}.svg",
-            caption="../report/curve.rst",
+            "reports/{at}{figure}.svg",
+            caption="../report/figure.rst",
             category="Figures",
-            labels={"figure": "{curve}"},
+            labels={"figure": "{figure}"},
         ),
-        multiext("reports/{at}{curve}", ".png", ".pdf", ".csv"),
+        multiext("reports/{at}{figure}", ".png", ".pdf", ".csv"),
     log:
-        "logs/figure/{at}{curve}.log",
+        "logs/figure/{at}{figure}.log",
     conda:
         "../../environment.yml"
     params:
         study=study_of,
-        out="reports/{at}{curve}",
+        out="reports/{at}{figure}",
+        shows=lambda wildcards: plan_of(wildcards).figure(wildcards.figure).caption(),
     message:
         "{params.out}"
     shell:
-        "python -m pcl figure {wildcards.curve} --study {params.study}"
-        " --summary {input.summary} --out {params.out} > {log} 2>&1"
-
-
-rule draw:
-    input:
-        projection=lambda wildcards: str(plan_of(wildcards).projection(wildcards.projection)),
-        code=code("stats.py", "report/**/*"),
-        params="params.yaml",
-    output:
-        report(
-            "reports/{at}{projection}.svg",
-            caption="../report/projection.rst",
-            category="Figures",
-            labels={"figure": "{projection}"},
-        ),
-        multiext("reports/{at}{projection}", ".png", ".pdf", ".csv"),
-    log:
-        "logs/draw/{at}{projection}.log",
-    conda:
-        "../../environment.yml"
-    params:
-        study=study_of,
-        out="reports/{at}{projection}",
-    message:
-        "{params.out}"
-    shell:
-        "python -m pcl figure {wildcards.projection} --study {params.study}"
-        " --projection {input.projection} --out {params.out} > {log} 2>&1"
+        "python -m pcl figure {wildcards.figure} --study {params.study}"
+        " --source {input.source} --out {params.out} > {log} 2>&1"
 
 
 rule page:

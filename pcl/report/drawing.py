@@ -1,0 +1,66 @@
+"""A figure as files: SVG, whose ink follows the page's or the system's theme, white PNG, PDF, and CSV.
+
+Equal numbers give equal bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure as Canvas
+
+from pcl import artifacts
+from pcl.report.figures.base import Drawing
+
+# Drawn in this colour, then replaced by the colour of the text around the figure.
+INK = "#010203"
+THEME = (
+    "<style>:root{color-scheme:light dark;color:#1d1d1f}@media(prefers-color-scheme:dark){:root{color:#ececf1}}"
+    "svg *{stroke-linejoin:round;stroke-linecap:butt}</style>"
+)
+
+
+def write(drawing: Drawing, out: Path) -> None:
+    """Write `out` with the endings .svg, .png, .pdf and .csv, each whole or not at all."""
+    artifacts.write(Path(f"{out}.svg"), _svg(drawing.draw, out.name))
+    for ending, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None, "Producer": None})):
+        buffer = io.BytesIO()
+        with matplotlib.rc_context(_style("#1d1d1f", out.name)):
+            canvas = drawing.draw("#1d1d1f")
+            canvas.savefig(buffer, format=ending, dpi=200, facecolor="white", metadata=metadata)
+        artifacts.write(Path(f"{out}.{ending}"), buffer.getvalue())
+    artifacts.write(Path(f"{out}.csv"), drawing.numbers)
+
+
+def _svg(draw: Callable[[str], Canvas], name: str) -> str:
+    """A drawing whose ink is `currentColor`, with ids of its own, so that a page can hold several."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context(_style(INK, name)):
+        draw(INK).savefig(buffer, format="svg", dpi=160, transparent=True)
+    svg = buffer.getvalue()
+    svg = re.sub(r"<\?xml.*?\?>\s*|<!DOCTYPE.*?>\s*|<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<style.*?</style>", THEME, svg, count=1, flags=re.DOTALL)
+    svg = svg.replace(INK, "currentColor").replace("'DejaVu Sans'", "system-ui, 'DejaVu Sans'")
+    for before in (' id="', 'href="#', "url(#"):
+        svg = svg.replace(before, f"{before}{name}-")
+    return svg
+
+
+def _style(ink: str, salt: str) -> Any:
+    inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color")
+    return {
+        **dict.fromkeys(inked, ink),
+        "font.family": "DejaVu Sans",
+        "font.size": 11,
+        "axes.titlesize": 11.5,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "svg.fonttype": "none",
+        "svg.hashsalt": salt,
+        "pdf.fonttype": 42,
+    }

@@ -1,0 +1,207 @@
+"""Scores against the number of questions (Fig. 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from pcl.config import FigureSettings, Metric, Split
+from pcl.report.figures import base
+from pcl.report.words import METRIC_NAMES, NOT_RUN, heading
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+    from pcl.plan import Run
+    from pcl.report.findings import Finding
+    from pcl.report.style import ArmStyle
+
+
+class CurveSettings(FigureSettings):
+    """Settings of a curve."""
+
+    kind: Literal["curve"]
+    orientation: str
+    arms: list[str]
+    metrics: list[Metric] = Field(["acc", "nmi"])
+    splits: list[Split] = Field(["train", "test"])
+
+    @property
+    def named(self) -> list[str]:
+        """Every arm has a line of its own."""
+        return self.arms
+
+    @property
+    def compared(self) -> list[str]:
+        """All of them."""
+        return self.arms
+
+
+class Figure(base.Figure):
+    """Scores against the number of questions: means, a band of ± one standard deviation, and a point per seed."""
+
+    Settings = CurveSettings
+    settings: CurveSettings
+
+    @property
+    def task(self) -> str:
+        """The study's task for ablations."""
+        return self.plan.study.ablation
+
+    @property
+    def orientations(self) -> list[str]:
+        """The one of its settings."""
+        return [self.settings.orientation]
+
+    def runs(self) -> Iterator[Run]:
+        """Every arm at every number of questions, with every seed."""
+        for arm in self.settings.arms:
+            for questions in self.plan.study.curve:
+                yield from self._runs_at(arm, questions)
+
+    def drawing(self, source: Path) -> base.Drawing:
+        """Drawn from the summary of its runs."""
+        from pcl import stats
+
+        points = self.points(stats.read(source))
+        means = stats.aggregate(points, ["arm", "questions", "split"])
+        return base.Drawing(lambda ink: self._draw(points, means, ink), self._numbers(means))
+
+    def points(self, summary: pd.DataFrame) -> pd.DataFrame:
+        """The rows of the summary that it shows, with the number of questions it shows them at.
+
+        An arm that asks nothing stands at every number of questions with the same runs.
+        """
+        import pandas as pd
+
+        from pcl import stats
+
+        summary = summary[summary["orientation"] == self.settings.orientation]
+        found = [summary.head(0).assign(questions=0)]
+        for arm in self.settings.arms:
+            for questions in self.plan.study.curve:
+                rows = stats.of_runs(summary, self._runs_at(arm, questions))
+                found.append(rows.assign(questions=questions))
+        return pd.concat(found, ignore_index=True)
+
+    def caption(self) -> str:
+        """Where, and what lines, bands and points are."""
+        return (
+            f"{self.plan.study.ablation}, {self.settings.orientation} orientation. Lines: means over seeds; "
+            "bands: ± one standard deviation (ddof = 1); points: single seeds. Questions: how many a run may ask."
+        )
+
+    def description(self, summary: pd.DataFrame) -> str:
+        """The finding in a sentence."""
+        finding = self.finding(summary)
+        sentence = finding.sentence if finding else NOT_RUN
+        return f"{self.settings.title} on {self.plan.study.ablation}. {sentence}"
+
+    def finding(self, summary: pd.DataFrame) -> Finding | None:
+        """How the first arm stands against the others, at every number of questions."""
+        from pcl import stats
+        from pcl.report.findings import Finding
+
+        metric, split = self.settings.metrics[0], self.settings.splits[-1]
+        budgets, first = self.plan.study.curve, self.settings.arms[0]
+        points = self.points(summary)
+        points = points[points["split"] == split]
+        scores = {
+            questions: group.pivot(index="seed", columns="arm", values=metric)
+            for questions, group in points.groupby("questions")
+        }
+        leads = {questions: stats.lead(table) for questions, table in scores.items()}
+        ahead = [lead for lead in leads.values() if lead and lead.best == first and lead.difference.mean > 0]
+        own = points[points["arm"] == first].groupby("questions")[metric].mean()
+        if own.empty or not any(leads.values()):
+            return None
+        clear = sum(lead.difference.clear for lead in ahead)
+        label = self.plan.config.arms[first].label
+        return Finding(
+            where=f"{heading(self.name)} · {self.plan.study.ablation} · {self.settings.orientation}",
+            anchor=self.name,
+            number=f"{len(ahead)} of {len(budgets)}",
+            whose=f"numbers of questions at which {label} has the best mean {split} {METRIC_NAMES[metric]}",
+            sentence=(
+                f"From {own.index[0]} to {own.index[-1]} questions {label} goes from {own.iloc[0]:.3f} to "
+                f"{own.iloc[-1]:.3f}; its lead is clear at {clear} of {len(budgets)}."
+            ),
+            clear=clear > 0,
+        )
+
+    def _runs_at(self, arm: str, questions: int) -> list[Run]:
+        task, orientation = self.plan.study.ablation, self.settings.orientation
+        return [self.plan.run(task, orientation, arm, seed, questions) for seed in self.plan.study.seeds]
+
+    def _draw(self, points: pd.DataFrame, means: pd.DataFrame, ink: str) -> Canvas:
+        import numpy as np
+        from matplotlib.figure import Figure as Canvas
+        from matplotlib.lines import Line2D
+
+        from pcl.report.style import arm_styles
+
+        item, styles = self.settings, arm_styles(self.plan.config)
+        shape = (len(item.metrics), len(item.splits))
+        figure = Canvas(figsize=(4.2 * shape[1], 2.9 * shape[0]), layout="constrained")
+        axes = figure.subplots(*shape, sharex=True, sharey="row", squeeze=False)
+        for (row, column), ax in np.ndenumerate(axes):
+            metric, split = item.metrics[row], item.splits[column]
+            for arm in item.arms:
+                line = means.query("arm == @arm and split == @split and metric == @metric")
+                dots = points.query("arm == @arm and split == @split")
+                _draw_arm(ax, styles[arm], line, dots["questions"], dots[metric])
+            ax.set_xticks(self.plan.study.curve)
+            ax.grid(color=ink, alpha=0.12)
+            ax.tick_params(labelbottom=True)
+            if row == 0:
+                ax.set_title(f"{split} images")
+            if row == shape[0] - 1:
+                ax.set_xlabel("questions")
+            if column == 0:
+                ax.set_ylabel(METRIC_NAMES[metric])
+        run = set(points["arm"])
+        handles = [
+            Line2D([], [], color=styles[arm].colour, marker=styles[arm].marker, lw=2, label=label)
+            for arm, label in self._labels(run).items()
+        ]
+        figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 5), frameon=False)
+        return figure
+
+    def _labels(self, run: set[str]) -> dict[str, str]:
+        labels = {arm: self.plan.config.arms[arm].label for arm in self.settings.arms}
+        return {arm: label if arm in run else f"{label} ({NOT_RUN})" for arm, label in labels.items()}
+
+    def _numbers(self, means: pd.DataFrame) -> str:
+        """One row per number of questions; mean, standard deviation and n of every split, metric and arm."""
+        import pandas as pd
+
+        found = means.set_index(["questions", "split", "metric", "arm"])
+        rows = []
+        for questions in self.plan.study.curve:
+            row: dict[str, Any] = {"questions": questions}
+            for split in self.settings.splits:
+                for metric in self.settings.metrics:
+                    for arm in self.settings.arms:
+                        place = (questions, split, metric, arm)
+                        values = found.loc[place] if place in found.index else None
+                        column = f"{split}_{metric}_{arm}"
+                        row[column] = NOT_RUN if values is None else round(values["mean"], 6)
+                        row[f"{column}_std"] = NOT_RUN if values is None else round(values["std"], 6)
+                        row[f"{column}_n"] = 0 if values is None else int(values["n"])
+            rows.append(row)
+        return pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", na_rep="n/a")
+
+
+def _draw_arm(ax: Axes, style: ArmStyle, line: pd.DataFrame, questions: pd.Series, scores: pd.Series) -> None:
+    """A line of means, a band of ± one standard deviation, and a small point per seed."""
+    spread = line["std"].fillna(0)
+    ax.fill_between(
+        line["questions"], line["mean"] - spread, line["mean"] + spread, color=style.colour, alpha=0.16, lw=0
+    )
+    ax.scatter(questions, scores, s=9, color=style.colour, alpha=0.55, lw=0)
+    ax.plot(line["questions"], line["mean"], color=style.colour, marker=style.marker, lw=2, ms=6)

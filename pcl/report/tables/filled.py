@@ -1,0 +1,149 @@
+"""The paper's tables, filled from the summary of runs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pcl import config, stats
+from pcl.errors import UserError
+from pcl.plan import Plan
+from pcl.report.tables.paper import PAPER_METRICS, published
+from pcl.report.words import NO_VALUE, NOT_RUN
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One score: mean and standard deviation over n seeds (none: not run), and the paper's value."""
+
+    mean: float = math.nan
+    std: float = math.nan
+    n: int = 0
+    published: float | None = None
+    clear: bool = False
+    """Whether this is the best of its column and the difference to the runner-up excludes 0."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method: its cells by (task, metric); per task the mean counts of asked and implied pairs."""
+
+    group: str
+    label: str
+    arm: str | None
+    cells: dict[tuple[str, str], Cell]
+    questions: dict[str, tuple[float, float]]
+    closure: str
+
+
+@dataclass(frozen=True)
+class FilledTable:
+    """A filled table."""
+
+    name: str
+    item: config.Table
+    tasks: list[str]
+    rows: list[Row]
+    leads: dict[tuple[str, str], stats.Lead | None]
+    published_tasks: list[str]
+    seeds: list[int]
+    notes: list[str]
+    """What params.yaml says of the arms."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether any method of the table asks questions."""
+        return any(asked for row in self.rows for asked, _ in row.questions.values())
+
+    def caption(self) -> list[str]:
+        """What a reader must know, in sentences."""
+        sentences = [
+            f"{self.item.title}.",
+            self._spread(),
+            "Bold: the best mean of a column, where the 95 % interval of its paired-by-seed difference to "
+            "the runner-up excludes 0.",
+            "F is the Fowlkes–Mallows index.",
+        ]
+        if self.asks:
+            sentences.append("Questions: pairs asked + pairs that the answers imply, mean over seeds.")
+            sentences.append("Closure: whether implied pairs are trained on.")
+        sentences += self.notes
+        if self.published_tasks:
+            sentences += [f"In brackets: as published in {published().paper}.", published().note]
+        return sentences
+
+    def _spread(self) -> str:
+        """Over what mean and standard deviation are taken."""
+        counts = sorted({cell.n for row in self.rows for cell in row.cells.values() if cell.n})
+        where = f"({', '.join(str(seed) for seed in self.seeds)}), {self.item.split} images."
+        if not counts:
+            return "No run of this table has been made yet."
+        if counts == [1]:
+            return f"One training seed {where} It has no standard deviation."
+        n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        return f"Mean ± standard deviation (ddof = 1) over {n} training seeds {where}"
+
+
+def build(plan: Plan, name: str, summary: pd.DataFrame) -> FilledTable:
+    """A table of the plan's study, filled from a summary.
+
+    Raises:
+        UserError: there is no such table.
+    """
+    known = plan.config.every_table
+    if name not in known:
+        raise UserError(f"table: no such table{config.did_you_mean(name, known)}")
+    item = known[name]
+    tasks = plan.tasks(item)
+    frame = stats.of_runs(summary, plan.runs(name))
+    frame = frame[(frame["orientation"] == item.orientation) & (frame["split"] == item.split)]
+    places = [(task, metric) for task in tasks for metric in PAPER_METRICS]
+    leads = {(task, metric): _lead(frame[frame["task"] == task], metric, item.arms) for task, metric in places}
+    paper = published().beside(name, item, tasks)
+    printed, answering = paper.by_row(tasks), {arm: row for row, arm in paper.arms.items()}
+    rows: list[Row] = []
+    for group in dict.fromkeys([*item.rows, *paper.rows]):
+        for arm in item.rows.get(group, []):
+            own = frame[frame["arm"] == arm]
+            cells = _cells(own, arm, leads, printed.get(answering.get(arm, ""), {}))
+            label = item.labels.get(arm, plan.config.every_arm[arm].label)
+            rows.append(Row(group, label, arm, cells, *_questions(own)))
+        for row in paper.rows.get(group, {}):
+            if paper.arms.get(row) not in item.arms:
+                cells = {place: Cell(published=printed[row].get(place)) for place in places}
+                rows.append(Row(group, row, None, cells, {}, NOT_RUN))
+    shown = [task for task in tasks if task in paper.tasks]
+    notes = dict.fromkeys(note for arm in item.arms if (note := plan.config.every_arm[arm].note))
+    return FilledTable(name, item, tasks, rows, leads, shown, sorted(frame["seed"].unique().tolist()), list(notes))
+
+
+def _lead(frame: pd.DataFrame, metric: str, arms: list[str]) -> stats.Lead | None:
+    scores = frame.pivot(index="seed", columns="arm", values=metric)
+    return stats.lead(scores.reindex(columns=list(dict.fromkeys(arms))))
+
+
+def _cells(
+    frame: pd.DataFrame,
+    arm: str,
+    leads: dict[tuple[str, str], stats.Lead | None],
+    printed: dict[tuple[str, str], float],
+) -> dict[tuple[str, str], Cell]:
+    """The cells of one arm, given its rows of the summary."""
+    found = stats.aggregate(frame, ["task"]).set_index(["task", "metric"])
+    cells = {}
+    for place, lead in leads.items():
+        clear = lead is not None and lead.best == arm and lead.difference.clear
+        mean, std, n = found.loc[place] if place in found.index else (math.nan, math.nan, 0)
+        cells[place] = Cell(float(mean), float(std), int(n), printed.get(place), clear)
+    return cells
+
+
+def _questions(frame: pd.DataFrame) -> tuple[dict[str, tuple[float, float]], str]:
+    """Per task the means of questions asked and of pairs implied, and the closure of an arm."""
+    implied = frame["implied_must"] + frame["implied_cannot"]
+    means = frame.assign(implied=implied).groupby("task")[["asked", "implied"]].mean()
+    closures = sorted(set(frame["closure"]))
+    closure = NOT_RUN if not closures else ", ".join(closures) or NO_VALUE
+    return {str(task): (float(row.asked), float(row.implied)) for task, row in means.iterrows()}, closure

@@ -1,0 +1,157 @@
+"""A filled table as CSV, Markdown, LaTeX and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pcl import artifacts
+from pcl.report.tables.filled import Cell, FilledTable
+from pcl.report.tables.paper import PAPER_METRICS
+from pcl.report.words import METRIC_NAMES, NO_VALUE, NOT_PUBLISHED, NOT_RUN, asked_and_implied
+
+
+def to_csv(table: FilledTable) -> str:
+    """One header row, one row per method, three to four columns per score."""
+    header = ["group", "method", "arm"]
+    for task in table.tasks:
+        for metric in PAPER_METRICS:
+            kinds = ["mean", "std", "n"] + (["published"] if task in table.published_tasks else [])
+            header += [f"{task} {METRIC_NAMES[metric]} {kind}" for kind in kinds]
+        if table.asks:
+            header += [f"{task} asked", f"{task} implied"]
+    if table.asks:
+        header.append("closure")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    for row in table.rows:
+        values: list[Any] = [row.group, row.label, row.arm or NO_VALUE]
+        for task in table.tasks:
+            for metric in PAPER_METRICS:
+                cell = row.cells[task, metric]
+                values += [
+                    _number(cell.mean, NOT_RUN),
+                    _number(cell.std, NO_VALUE if cell.n else NOT_RUN),
+                    cell.n,
+                ]
+                if task in table.published_tasks:
+                    values.append(NOT_PUBLISHED if cell.published is None else cell.published)
+            if table.asks:
+                values += [f"{count:g}" for count in row.questions.get(task, ())] or [NOT_RUN, NOT_RUN]
+        writer.writerow(values + ([row.closure] if table.asks else []))
+    return text.getvalue()
+
+
+def to_markdown(table: FilledTable, command: str) -> str:
+    """A heading, the table and its caption."""
+    header, body = _grid(table, bold=lambda text: f"**{text}**")
+    lines = [header, ["---"] * 2 + ["---:"] * (len(header) - 2), *body]
+    grid = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    caption = " ".join(table.caption()[1:])
+    return f"## {table.item.title}\n\n{grid}\n\n{caption}\n\nMade by `{command}`.\n"
+
+
+def to_latex(table: FilledTable, command: str) -> str:
+    r"""A `table*` float for a document that loads `booktabs`."""
+    header, body = _grid(table, bold=lambda text: rf"\textbf{{{text}}}", escape=_escape)
+    per_task = (len(header) - 2 - table.asks) // len(table.tasks)
+    first, rules, column = ["", ""], [], 3
+    for task in table.tasks:
+        first.append(rf"\multicolumn{{{per_task}}}{{c}}{{{_escape(task)}}}")
+        rules.append(rf"\cmidrule(lr){{{column}-{column + per_task - 1}}}")
+        column += per_task
+    names = [*(METRIC_NAMES[metric] for metric in PAPER_METRICS), *(["questions"] if table.asks else [])]
+    second = ["", "method", *names * len(table.tasks), *(["closure"] if table.asks else [])]
+    first += [""] * table.asks
+    lines: list[str] = []
+    group = ""
+    for line in body:
+        if lines and line[0] != group:
+            lines.append(r"\midrule")
+        shown = "" if line[0] == group else line[0]
+        group = line[0]
+        lines.append(" & ".join([shown, *line[1:]]) + r" \\")
+    return "\n".join(
+        [
+            f"% Made by: {command}",
+            r"\begin{table*}",
+            r"\centering",
+            rf"\caption{{{_escape(' '.join(table.caption()))}}}",
+            rf"\label{{tab:{table.name}}}",
+            rf"\begin{{tabular}}{{ll{'r' * (len(header) - 2)}}}",
+            r"\toprule",
+            " & ".join(first) + r" \\",
+            " ".join(rules),
+            " & ".join(second) + r" \\",
+            r"\midrule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table*}",
+            "",
+        ]
+    )
+
+
+def to_metrics(table: FilledTable) -> dict[str, dict[str, dict[str, float]]]:
+    """Task -> arm -> metric -> mean, of what was run."""
+    return {
+        task: {
+            row.arm: {metric: round(row.cells[task, metric].mean, 6) for metric in PAPER_METRICS}
+            for row in table.rows
+            if row.arm and row.cells[task, PAPER_METRICS[0]].n
+        }
+        for task in table.tasks
+    }
+
+
+def write(table: FilledTable, out: Path) -> None:
+    """Write `out` with the endings .csv, .md, .tex and .json, each whole or not at all."""
+    command = f"snakemake --cores 2 {out.as_posix()}.csv"
+    artifacts.write(Path(f"{out}.md"), to_markdown(table, command))
+    artifacts.write(Path(f"{out}.tex"), to_latex(table, command))
+    artifacts.write_json(Path(f"{out}.json"), to_metrics(table))
+    artifacts.write(Path(f"{out}.csv"), to_csv(table))
+
+
+def text(cell: Cell) -> str:
+    """A score as it is read: "0.737 ± 0.012"; n is told where it is 1."""
+    if not cell.n:
+        return NOT_RUN
+    return f"{cell.mean:.3f} ± {cell.std:.3f}" if cell.n > 1 else f"{cell.mean:.3f} (n = 1)"
+
+
+def _grid(
+    table: FilledTable, bold: Callable[[str], str], escape: Callable[[str], str] = str
+) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows of a table for reading."""
+    header = ["", "method"]
+    for task in table.tasks:
+        header += [f"{task} {METRIC_NAMES[metric]}" for metric in PAPER_METRICS] + [f"{task} questions"] * table.asks
+    body = []
+    for row in table.rows:
+        line = [escape(row.group), escape(row.label)]
+        for task in table.tasks:
+            for metric in PAPER_METRICS:
+                cell = row.cells[task, metric]
+                score = bold(escape(text(cell))) if cell.clear else escape(text(cell))
+                line.append(score if cell.published is None else f"{score} [{cell.published:.3f}]")
+            line += [asked_and_implied(row.questions.get(task))] * table.asks
+        body.append(line + [row.closure] * table.asks)
+    return header + ["closure"] * table.asks, body
+
+
+def _number(value: float, otherwise: str) -> str | float:
+    return otherwise if math.isnan(value) else round(value, 6)
+
+
+LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
+
+
+def _escape(value: str) -> str:
+    return "".join(LATEX.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in value)

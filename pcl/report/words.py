@@ -1,0 +1,42 @@
+"""How names and numbers are put to a reader."""
+
+from __future__ import annotations
+
+import re
+
+METRIC_NAMES = {"nmi": "NMI", "ari": "ARI", "f": "F", "acc": "ACC", "pairwise_f1": "pairwise F1"}
+NOT_RUN = "not run"
+NOT_PUBLISHED = "not published"
+NO_VALUE = "n/a"
+UNKNOWN = "unknown"
+
+
+def heading(name: str) -> str:
+    """`table3` as "Table 3", `fig4` as "Fig. 4"; any other name with a capital."""
+    found = re.fullmatch(r"(table|fig)(\d+)", name)
+    if found is None:
+        return name[:1].upper() + name[1:]
+    return f"{'Table' if found[1] == 'table' else 'Fig.'} {found[2]}"
+
+
+def signed(value: float) -> str:
+    """A difference, with its sign."""
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def asked_and_implied(questions: tuple[float, float] | None) -> str:
+    """Questions as they are read: "300 + 631"."""
+    if questions is None:
+        return NOT_RUN
+    return " + ".join(f"{count:.0f}" for count in questions) if any(questions) else "none"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as they are read."""
+    if seconds is None:
+        return UNKNOWN
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
