@@ -278,15 +278,17 @@ def precompute(ctx: click.Context, figure: str, out: Path, study: str | None, th
 @main.command()
 @click.argument("name")
 @click.option("--summary", type=Path, required=True, help="What `pcl collect` wrote.")
-@click.option("--out", type=Path, required=True, help="Where to write, less the endings .csv, .md, .tex and .json.")
+@click.option("--out", type=Path, required=True, help="Where to write, less the endings .csv, .md and .tex.")
 @STUDY
 @click.pass_context
 def table(ctx: click.Context, name: str, summary: Path, out: Path, study: str | None) -> None:
     """Fill one table."""
     from pcl import stats
+    from pcl.intervals import Images
     from pcl.report import tables
 
-    tables.write(tables.build(_plan(ctx, study), name, stats.read(summary)), out)
+    plan = _plan(ctx, study)
+    tables.write(tables.build(plan, name, stats.read(summary), Images(plan.runs(name))), out)
 
 
 @main.command()

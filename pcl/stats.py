@@ -1,17 +1,14 @@
-"""Stage 7: the scores of every run in one tidy table, their spread over seeds, and who leads by how much."""
+"""Stage 7: the scores of every run in one tidy table, and their spread over seeds."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from pandas.errors import EmptyDataError, ParserError
-from scipy.stats import t as student
 
 from pcl import artifacts
 from pcl.config import METRICS
@@ -28,31 +25,6 @@ COLUMNS = (
 )
 # A key such as 07e10259 would otherwise be read as a number.
 TEXTS = ("task", "orientation", "method", "arm", "label", "key", "split", "closure", "run")
-LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The mean difference of n pairs and its 95 % interval, which takes at least two pairs."""
-
-    mean: float
-    low: float | None
-    high: float | None
-    n: int
-
-    @property
-    def clear(self) -> bool:
-        """Whether the interval excludes 0."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
-
-
-@dataclass(frozen=True)
-class Lead:
-    """The arm with the highest mean, the next one, and the first minus the second, paired by seed."""
-
-    best: str
-    runner_up: str
-    difference: Difference
 
 
 def collect(runs: Iterable[Run]) -> pd.DataFrame:
@@ -100,29 +72,6 @@ def aggregate(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     long = frame.melt(id_vars=by, value_vars=list(METRICS), var_name="metric")
     groups = long.groupby([*by, "metric"], sort=False)["value"]
     return groups.agg(mean="mean", std="std", n="count").reset_index()
-
-
-def paired_difference(a: pd.Series, b: pd.Series) -> Difference:
-    """The mean of a − b over the seeds (the index) that both have, with its t interval.
-
-    The interval is mean ± t(0.975; n − 1) · s / √n, s the standard deviation (ddof = 1) of the differences.
-    """
-    differences = (a - b).dropna()
-    n = len(differences)
-    if n < 2:
-        return Difference(float(differences.mean()), None, None, n)
-    mean = float(differences.mean())
-    half = float(student.ppf((1 + LEVEL) / 2, n - 1) * differences.std(ddof=1) / math.sqrt(n))
-    return Difference(mean, mean - half, mean + half, n)
-
-
-def lead(scores: pd.DataFrame) -> Lead | None:
-    """Who leads by how much, given scores [seed, arm]; None if there are not two arms to compare."""
-    means = scores.mean().dropna().sort_values(ascending=False, kind="stable")
-    if len(means) < 2:
-        return None
-    best, runner_up = means.index[:2]
-    return Lead(best, runner_up, paired_difference(scores[best], scores[runner_up]))
 
 
 def _rows(run: Run) -> Iterator[dict[str, Any]]:

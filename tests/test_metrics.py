@@ -141,3 +141,33 @@ class TestShares:
         assert len(found) == 6
         assert found == sorted(found, reverse=True)
         assert sum(found) == close(1, abs=1e-5)
+
+
+class TestResampled:
+    """The same scores for many resamples at once."""
+
+    @given(labellings(), st.integers(0, 2**32 - 1))
+    def test_as_if_every_resample_were_scored_alone(self, sides, seed):
+        target, cluster = sides
+        n = len(target)
+        drawn = np.random.default_rng(seed).integers(n, size=(7, n))
+        times = np.array([np.bincount(rows, minlength=n) for rows in drawn])
+        found = metrics.resampled(target, cluster, times)
+        for k, rows in enumerate(drawn):
+            alone = metrics.scores(target[rows], cluster[rows])
+            assert {name: found[name][k] for name in alone if name != "acc"} == close(
+                {name: value for name, value in alone.items() if name != "acc"}, abs=2e-6
+            )
+            assert found["acc"][k] <= alone["acc"] + 1e-6
+
+    @given(labellings())
+    def test_all_images_once_give_the_score(self, sides):
+        target, cluster = sides
+        found = metrics.resampled(target, cluster, np.ones((1, len(target)), int))
+        assert {name: values[0] for name, values in found.items()} == close(metrics.scores(target, cluster), abs=2e-6)
+
+    def test_acc_is_the_mean_of_images_that_are_right(self):
+        """A cluster that is one resample's largest still belongs to the target that it has among all images."""
+        target, cluster = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 1, 1, 1, 0])
+        times = np.array([[0, 0, 3, 0, 0, 3], [3, 0, 0, 3, 0, 0]])
+        assert metrics.resampled(target, cluster, times)["acc"].tolist() == [0.0, 1.0]

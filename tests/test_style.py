@@ -167,7 +167,7 @@ STAGES = (
     ("folder",),
     ("plan",),
     ("run",),
-    ("stats", "inventory"),
+    ("stats", "intervals", "inventory"),
     ("report",),
     ("cli", "__main__"),
 )

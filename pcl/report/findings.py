@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pcl import stats
+from pcl.intervals import ENOUGH, Difference
 from pcl.plan import Plan
 from pcl.report.tables import FilledTable
 from pcl.report.words import METRIC_NAMES, heading, signed
@@ -36,16 +36,19 @@ def of_table(plan: Plan, table: FilledTable, task: str) -> Finding | None:
         where=f"{heading(table.name)} · {task} · {table.item.orientation}",
         anchor=table.name,
         number=f"{cell.mean:.3f}",
-        whose=f"{best}, {table.item.split} {METRIC_NAMES[HEADLINE]}, mean of {cell.n} seed{'s' * (cell.n > 1)}",
+        whose=f"{best}, {table.item.split} {METRIC_NAMES[HEADLINE]}, mean of {cell.n} "
+        f"seed{'s' * (cell.n > 1)} on {table.images[task]:,} images",
         sentence=_against(second, lead.difference),
         clear=lead.difference.clear,
     )
 
 
-def _against(runner_up: str, difference: stats.Difference) -> str:
+def _against(runner_up: str, difference: Difference) -> str:
     """How the best stands against the next, in words."""
     ahead = f"{signed(difference.mean)} against {runner_up}"
     if difference.low is None or difference.high is None:
         return f"{ahead}; with {difference.n} seed, no interval."
     interval = f"95 % interval {signed(difference.low)} to {signed(difference.high)}"
-    return f"{ahead} ({interval}, n = {difference.n})" + ("." if difference.clear else ": not a clear lead.")
+    few = f"fewer than {ENOUGH} seeds, " if difference.n < ENOUGH else ""
+    end = "." if difference.clear else f": {few}not a clear lead."
+    return f"{ahead} ({interval}, {difference.n} seeds){end}"

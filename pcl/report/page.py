@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from pcl import artifacts
 from pcl.errors import UserError
+from pcl.intervals import ENOUGH, Images
 from pcl.plan import Plan, Run
 from pcl.report import findings, tables, words
 from pcl.report.findings import Finding
@@ -58,23 +59,21 @@ class Page:
         self.plan, self.summary, self.out = plan, summary, out
         self.drawn = {path.stem: path for path in drawn}
         self.runs = plan.all_runs()
+        self.images = Images(self.runs)
         self.records = {run.path: _record(run) for run in self.runs}
 
     @cached_property
     def filled(self) -> list[tables.FilledTable]:
         """Every table of the study, filled."""
         shown = [name for name in self.plan.reports if name in self.plan.config.tables]
-        return [tables.build(self.plan, name, self.summary) for name in shown]
+        return [tables.build(self.plan, name, self.summary, self.images) for name in shown]
 
     @property
     def findings(self) -> list[Finding]:
         """The headlines: who leads in each table and along each curve."""
         found = [findings.of_table(self.plan, table, task) for table in self.filled for task in table.tasks]
-        found += [
-            self.plan.figure(name).finding(self.summary)
-            for name in self.plan.config.figures
-            if name in self.plan.reports
-        ]
+        shown = [name for name in self.plan.reports if name in self.plan.config.figures]
+        found += [self.plan.figure(name).finding(self.summary, self.images) for name in shown]
         return [finding for finding in found if finding is not None]
 
     @property
@@ -109,7 +108,7 @@ class Page:
             ) from error
         # The page has a style of its own, and a toggle that a style inside the drawing would not follow.
         svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
-        description = self.plan.figure(name).description(self.summary)
+        description = self.plan.figure(name).description(self.summary, self.images)
         label = Markup('<svg role="img" aria-label="{}" ').format(description)
         return Markup(svg.replace("<svg ", label, 1))
 
@@ -164,8 +163,10 @@ def write(plan: Plan, summary: pd.DataFrame, drawn: Iterable[Path], out: Path) -
     html = environment.get_template("page.html").render(
         page=Page(plan, summary, drawn, out),
         plan=plan,
+        caption=tables.caption,
         metrics=tables.PAPER_METRICS,
         words=words,
+        enough=ENOUGH,
         make=_make(out),
         styles=arm_styles(plan.config),
         paper=tables.published().paper,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 METRIC_NAMES = {"nmi": "NMI", "ari": "ARI", "f": "F", "acc": "ACC", "pairwise_f1": "pairwise F1"}
 NOT_RUN = "not run"
@@ -17,6 +18,19 @@ def heading(name: str) -> str:
     if found is None:
         return name[:1].upper() + name[1:]
     return f"{'Table' if found[1] == 'table' else 'Fig.'} {found[2]}"
+
+
+def numbers(values: Iterable[int]) -> str:
+    """Seeds and the like, one after the other."""
+    return ", ".join(map(str, values))
+
+
+def image_counts(counts: dict[str, int], split: str) -> str:
+    """How many images are scored: "389 test images"; of each task, where they differ or there is none yet."""
+    if len(set(counts.values())) == 1:
+        return f"{next(iter(counts.values())):,} {split} images"
+    each = ", ".join(f"{n:,} of {task}" for task, n in counts.items())
+    return f"{split} images ({each})" if each else f"{split} images"
 
 
 def signed(value: float) -> str:

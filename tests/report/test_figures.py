@@ -55,9 +55,9 @@ def test_curve_numbers(plan: Plan, summary: pd.DataFrame, drawings: dict[str, st
         ).query("budget == @questions")
         assert found.at[questions, "test_nmi_dcc"] == pytest.approx(rows["nmi"].mean(), abs=1e-6)
         assert found.at[questions, "test_nmi_dcc_std"] == pytest.approx(rows["nmi"].std(ddof=1), abs=1e-6)
-        assert found.at[questions, "test_nmi_dcc_n"] == 3
+        assert found.at[questions, "test_nmi_dcc_n"] == 5
     # An arm that asks nothing stands at every number of questions with the same runs.
-    assert found["train_acc_cc"].nunique() == 1 and found["train_acc_cc_n"].tolist() == [3, 3]
+    assert found["train_acc_cc"].nunique() == 1 and found["train_acc_cc_n"].tolist() == [5, 5]
 
 
 def test_a_curve_without_an_arm_says_so(plan: Plan, summary: pd.DataFrame) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from pcl import config, inventory, registry, stats
 from pcl.errors import UserError
+from pcl.intervals import Images
 from pcl.plan import Plan, Plans
 from pcl.report import drawing, figures, page
 from pcl.report.findings import Finding
@@ -61,13 +62,13 @@ class Figure(base.Figure):
 
         return base.Drawing(draw, f"rows\\n{rows}\\n")
 
-    def caption(self) -> str:
+    def caption(self, images) -> str:
         return "Bars <as wide as they are>."
 
-    def description(self, summary) -> str:
+    def description(self, summary, images) -> str:
         return "One bar, for who cannot see it."
 
-    def finding(self, summary) -> Finding:
+    def finding(self, summary, images) -> Finding:
         return Finding("Bars", self.name, str(len(summary)), "rows", "There are rows.", clear=False)
 '''
 
@@ -156,9 +157,10 @@ def test_every_kind_says_what_it_is_in_pcl_list(kind: str) -> None:
     assert listed[kind]
 
 
-def test_every_figure_has_a_caption_and_a_description(plan: Plan, summary: pd.DataFrame) -> None:
+def test_every_figure_says_on_how_many_images(plan: Plan, summary: pd.DataFrame, images: Images) -> None:
     for name in plan.config.figures:
         figure = plan.figure(name)
-        assert figure.caption().endswith(".") and plan.config.figures[name].title in figure.description(summary)
-        finding = figure.finding(summary)
+        assert "200 test images" in figure.caption(images)
+        assert plan.config.figures[name].title in figure.description(summary, images)
+        finding = figure.finding(summary, images)
         assert finding is None or (isinstance(finding, Finding) and finding.anchor == name)

@@ -12,6 +12,7 @@ import pytest
 
 from pcl import artifacts
 from pcl.errors import UserError
+from pcl.intervals import Images
 from pcl.plan import Plan
 from pcl.report import page, tables
 from pcl.report.style import arm_styles
@@ -89,11 +90,11 @@ def test_a_dot_has_the_colour_of_a_curve_and_stands_by_no_other_method(html: str
     assert len(found) == listed + rows
 
 
-def test_it_reads_without_a_script(html: str, plan: Plan, summary: pd.DataFrame) -> None:
+def test_it_reads_without_a_script(html: str, plan: Plan, summary: pd.DataFrame, images: Images) -> None:
     """Every cell of every table is in the text; nothing is hidden that a script would have to show."""
     outline = Outline(html)
     for name in plan.config.tables:
-        for row in tables.build(plan, name, summary).rows:
+        for row in tables.build(plan, name, summary, images).rows:
             assert row.label in outline.text
             for cell in row.cells.values():
                 assert f"{cell.mean:.3f}" in outline.text and f"± {cell.std:.3f}" in outline.text
@@ -109,10 +110,10 @@ def test_what_made_each_report_is_said(html: str) -> None:
         assert f"snakemake --cores 2 reports/{name}" in text
 
 
-def test_headlines_are_computed(html: str, plan: Plan, summary: pd.DataFrame) -> None:
+def test_headlines_are_computed(html: str, plan: Plan, summary: pd.DataFrame, images: Images) -> None:
     text = Outline(html).text
     for name in plan.config.tables:
-        table = tables.build(plan, name, summary)
+        table = tables.build(plan, name, summary, images)
         for task in table.tasks:
             lead = table.leads[task, "acc"]
             assert lead is not None

@@ -36,5 +36,5 @@ def test_from_run_folders_to_the_page_without_torch(plan: Plan, projection: Call
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     made = {path.name for path in Path("reports").iterdir()}
-    assert made >= {"table3.csv", "table3.md", "table3.tex", "table3.json", "fig4.svg", "fig5.pdf", "index.html"}
+    assert made >= {"table3.csv", "table3.md", "table3.tex", "metrics", "fig4.svg", "fig5.pdf", "index.html"}
     assert len(Path("results/summary/table3.csv").read_text()) < len(Path("results/summary.csv").read_text())

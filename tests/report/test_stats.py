@@ -1,4 +1,4 @@
-"""Runs in one table, means and spreads, and when a lead is a lead."""
+"""Runs in one table, their means and spreads."""
 
 from __future__ import annotations
 
@@ -6,19 +6,13 @@ import json
 import math
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import ttest_rel
 
 from pcl import artifacts, stats
 from pcl.config import METRICS
 from pcl.errors import UserError
 from pcl.plan import Plan
-
-
-def scores(**arms: list[float]) -> pd.DataFrame:
-    return pd.DataFrame(arms, index=pd.Index(range(len(next(iter(arms.values())))), name="seed"))
 
 
 def test_a_row_per_run_orientation_and_split(plan: Plan, summary: pd.DataFrame) -> None:
@@ -42,7 +36,10 @@ def test_numbers_are_those_of_metrics_json(summary: pd.DataFrame) -> None:
             recorded["questions"]["asked"],
             recorded["questions"]["implied_must"],
         )
-        assert (row.min_share, row.max_share) == (min(recorded["shares"][row.split]), 0.7)
+        assert (row.min_share, row.max_share) == (
+            min(recorded["shares"][row.split]),
+            max(recorded["shares"][row.split]),
+        )
 
 
 def test_a_summary_survives_its_file(summary: pd.DataFrame, folder: Path) -> None:
@@ -102,37 +99,3 @@ def test_aggregate_is_mean_and_ddof_1(summary: pd.DataFrame) -> None:
         mean = sum(values) / len(values)
         spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
         assert (row.mean, row.std, row.n) == (pytest.approx(mean), pytest.approx(spread), len(values))
-
-
-def test_the_interval_is_that_of_the_paired_t_test() -> None:
-    draw = np.random.default_rng(0)
-    for n in (2, 3, 10):
-        a, b = draw.normal(size=n), draw.normal(size=n)
-        found = stats.paired_difference(pd.Series(a), pd.Series(b))
-        interval = ttest_rel(a, b).confidence_interval(0.95)
-        assert (found.low, found.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
-        assert found.mean == pytest.approx((a - b).mean()) and found.n == n
-
-
-def test_pairs_are_seeds_that_both_have() -> None:
-    a = pd.Series({0: 0.9, 1: 0.8, 2: 0.7})
-    b = pd.Series({2: 0.5, 0: 0.6, 9: 0.1})
-    found = stats.paired_difference(a, b)
-    assert found.n == 2 and found.mean == pytest.approx((0.3 + 0.2) / 2)
-
-
-def test_one_seed_has_no_interval_and_no_clear_lead() -> None:
-    found = stats.lead(scores(good=[0.9], bad=[0.1]))
-    assert found is not None and found.best == "good"
-    assert (found.difference.low, found.difference.high, found.difference.clear) == (None, None, False)
-
-
-def test_who_leads() -> None:
-    clear = stats.lead(scores(low=[0.1, 0.2, 0.1], best=[0.91, 0.89, 0.90], second=[0.80, 0.79, 0.80]))
-    assert clear is not None and (clear.best, clear.runner_up, clear.difference.clear) == ("best", "second", True)
-    noisy = stats.lead(scores(best=[0.9, 0.5, 0.9], second=[0.7, 0.8, 0.7]))
-    assert noisy is not None and noisy.best == "best" and not noisy.difference.clear
-    same = stats.lead(scores(one=[0.5, 0.6], other=[0.5, 0.6]))
-    assert same is not None and not same.difference.clear
-    assert stats.lead(scores(alone=[0.9, 0.8])) is None
-    assert stats.lead(scores(alone=[0.9, 0.8], absent=[math.nan, math.nan])) is None

@@ -82,6 +82,12 @@ def drawn_from(plan, at, figure):
     return str(plan.precomputed(figure) or f"results/summary/{at}{figure}.csv")
 
 
+def images_of(runs):
+    """What says of every image which cluster it was given and which it should have."""
+    targets = {str(target.path) for run in runs for target in run.targets.values()}
+    return [ancient(path) for path in [*scores(runs), *sorted(targets)]]
+
+
 def kind_of(wildcards):
     """The file of a figure's kind."""
     return f"report/figures/{CONFIG.figures[wildcards.figure].kind}.py"

@@ -79,7 +79,8 @@ rule precompute:  # what takes long in a figure
 rule table:
     input:
         summary="results/summary/{at}{table}.csv",
-        code=code("stats.py", "report/**/*"),
+        images=lambda wildcards: images_of(plan_of(wildcards).runs(wildcards.table)),
+        code=code("stats.py", "intervals.py", "metrics.py", "report/**/*"),
         params="params.yaml",
     output:
         report(
@@ -88,7 +89,8 @@ rule table:
             category="Tables",
             labels={"table": "{table}"},
         ),
-        multiext("reports/{at}{table}", ".md", ".tex", ".json"),
+        multiext("reports/{at}{table}", ".md", ".tex"),
+        directory("reports/{at}metrics/{table}"),
     log:
         "logs/table/{at}{table}.log",
     conda:
@@ -123,7 +125,7 @@ rule figure:
     params:
         study=study_of,
         out="reports/{at}{figure}",
-        shows=lambda wildcards: plan_of(wildcards).figure(wildcards.figure).caption(),
+        title=lambda wildcards: CONFIG.figures[wildcards.figure].title,
     message:
         "{params.out}"
     shell:
@@ -134,9 +136,10 @@ rule figure:
 rule page:
     input:
         summary="results/{at}summary.csv",
+        images=lambda wildcards: images_of(plan_of(wildcards).all_runs()),
         tables=lambda wildcards: tables(wildcards.at),
         figures=lambda wildcards: figures(wildcards.at),
-        code=code("stats.py", "report/**/*"),
+        code=code("stats.py", "intervals.py", "metrics.py", "report/**/*"),
         params="params.yaml",
     output:
         report("reports/{at}index.html", caption="../report/page.rst", category="Page"),

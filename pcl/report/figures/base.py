@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure as Canvas
 
+    from pcl.intervals import Images
     from pcl.plan import Plan, Run
     from pcl.report.findings import Finding
 
@@ -73,13 +74,13 @@ class Figure(ABC):
         """
 
     @abstractmethod
-    def caption(self) -> str:
-        """What a reader must know, in sentences, whatever the numbers are."""
+    def caption(self, images: Images) -> str:
+        """What a reader must know, in sentences: on how many images, and what the marks are."""
 
     @abstractmethod
-    def description(self, summary: pd.DataFrame) -> str:
+    def description(self, summary: pd.DataFrame, images: Images) -> str:
         """What it shows, for who cannot see it."""
 
-    def finding(self, summary: pd.DataFrame) -> Finding | None:
+    def finding(self, summary: pd.DataFrame, images: Images) -> Finding | None:
         """What the page says of it among its headlines; None if nothing."""
         return None

@@ -10,13 +10,14 @@ from pydantic import Field
 
 from pcl.config import FigureSettings, Metric, Split
 from pcl.report.figures import base
-from pcl.report.words import METRIC_NAMES, NOT_RUN, heading
+from pcl.report.words import METRIC_NAMES, NOT_RUN, heading, image_counts
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
+    from pcl.intervals import Images
     from pcl.plan import Run
     from pcl.report.findings import Finding
     from pcl.report.style import ArmStyle
@@ -89,36 +90,36 @@ class Figure(base.Figure):
                 found.append(rows.assign(questions=questions))
         return pd.concat(found, ignore_index=True)
 
-    def caption(self) -> str:
+    def caption(self, images: Images) -> str:
         """Where, and what lines, bands and points are."""
+        task = self.plan.study.ablation
+        counts = (image_counts(images.counts([task], split), split) for split in self.settings.splits)
         return (
-            f"{self.plan.study.ablation}, {self.settings.orientation} orientation. Lines: means over seeds; "
+            f"{task}, {self.settings.orientation} orientation, {' and '.join(counts)}. Lines: means over seeds; "
             "bands: ± one standard deviation (ddof = 1); points: single seeds. Questions: how many a run may ask."
         )
 
-    def description(self, summary: pd.DataFrame) -> str:
+    def description(self, summary: pd.DataFrame, images: Images) -> str:
         """The finding in a sentence."""
-        finding = self.finding(summary)
+        finding = self.finding(summary, images)
         sentence = finding.sentence if finding else NOT_RUN
         return f"{self.settings.title} on {self.plan.study.ablation}. {sentence}"
 
-    def finding(self, summary: pd.DataFrame) -> Finding | None:
+    def finding(self, summary: pd.DataFrame, images: Images) -> Finding | None:
         """How the first arm stands against the others, at every number of questions."""
-        from pcl import stats
+        from pcl import intervals
         from pcl.report.findings import Finding
 
         metric, split = self.settings.metrics[0], self.settings.splits[-1]
         budgets, first = self.plan.study.curve, self.settings.arms[0]
         points = self.points(summary)
         points = points[points["split"] == split]
-        scores = {
-            questions: group.pivot(index="seed", columns="arm", values=metric)
-            for questions, group in points.groupby("questions")
-        }
-        leads = {questions: stats.lead(table) for questions, table in scores.items()}
-        ahead = [lead for lead in leads.values() if lead and lead.best == first and lead.difference.mean > 0]
+        leads = [
+            intervals.lead(group, metric, self.settings.arms, images) for _, group in points.groupby("questions")
+        ]
+        ahead = [lead for lead in leads if lead and lead.best == first and lead.difference.mean > 0]
         own = points[points["arm"] == first].groupby("questions")[metric].mean()
-        if own.empty or not any(leads.values()):
+        if own.empty or not any(leads):
             return None
         clear = sum(lead.difference.clear for lead in ahead)
         label = self.plan.config.arms[first].label

@@ -17,6 +17,7 @@ from pcl.errors import UserError
 from pcl.report.embedding import WAYS, Embedding, some
 from pcl.report.figures import base
 from pcl.report.style import COLOURS
+from pcl.report.words import image_counts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
     from matplotlib.lines import Line2D
 
+    from pcl.intervals import Images
     from pcl.plan import Run
 
 CLUSTER_MARKERS = ("o", "^", "s", "D")
@@ -127,16 +129,19 @@ class Figure(base.Figure):
             )
         return base.Drawing(lambda ink: _draw(arrays, ink), _numbers(arrays))
 
-    def caption(self) -> str:
+    def caption(self, images: Images) -> str:
         """Which images, and what colours and shapes are."""
+        task, split, most = self.plan.study.projection, self.settings.split, self.settings.points
+        counts = images.counts([task], split)
+        fewer = f", of which {most:,} are drawn" if counts.get(task, 0) > most else ""
         return (
-            f"{self.plan.study.projection}, {self.settings.split} images, at most {self.settings.points}, "
+            f"{task}, {image_counts(counts, split)}{fewer}, "
             f"seed {self.plan.study.seeds[0]}. Colour: original class. Shape: target cluster of the panel's "
             "orientation, with a large mark at the median of each class. Distances between far groups mean little in "
             "either projection."
         )
 
-    def description(self, summary: pd.DataFrame) -> str:
+    def description(self, summary: pd.DataFrame, images: Images) -> str:
         """Points and their colours."""
         return f"{self.settings.title}: images of {self.plan.study.projection} as points, coloured by original class."
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pcl import config, stats
+from pcl import config, intervals, stats
 from pcl.errors import UserError
 from pcl.plan import Plan
 from pcl.report.tables.paper import PAPER_METRICS, published
@@ -23,7 +23,7 @@ class Cell:
     n: int = 0
     published: float | None = None
     clear: bool = False
-    """Whether this is the best of its column and the difference to the runner-up excludes 0."""
+    """Whether this is the best of its column and its lead is clear."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,15 @@ class FilledTable:
     item: config.Table
     tasks: list[str]
     rows: list[Row]
-    leads: dict[tuple[str, str], stats.Lead | None]
+    leads: dict[tuple[str, str], intervals.Lead | None]
     published_tasks: list[str]
     seeds: list[int]
+    images: dict[str, int]
+    """Task -> images scored, of the tasks that have a run."""
+    chance: dict[str, float]
+    """Task -> the highest ACC that is not above chance, of the same tasks."""
+    at_chance: dict[tuple[str, str], list[int]]
+    """(Arm, task) -> the seeds that ended at chance, where one did."""
     notes: list[str]
     """What params.yaml says of the arms."""
 
@@ -57,40 +63,18 @@ class FilledTable:
         """Whether any method of the table asks questions."""
         return any(asked for row in self.rows for asked, _ in row.questions.values())
 
-    def caption(self) -> list[str]:
-        """What a reader must know, in sentences."""
-        sentences = [
-            f"{self.item.title}.",
-            self._spread(),
-            "Bold: the best mean of a column, where the 95 % interval of its paired-by-seed difference to "
-            "the runner-up excludes 0.",
-            "F is the Fowlkes–Mallows index.",
-        ]
-        if self.asks:
-            sentences.append("Questions: pairs asked + pairs that the answers imply, mean over seeds.")
-            sentences.append("Closure: whether implied pairs are trained on.")
-        sentences += self.notes
-        if self.published_tasks:
-            sentences += [f"In brackets: as published in {published().paper}.", published().note]
-        return sentences
 
-    def _spread(self) -> str:
-        """Over what mean and standard deviation are taken."""
-        counts = sorted({cell.n for row in self.rows for cell in row.cells.values() if cell.n})
-        where = f"({', '.join(str(seed) for seed in self.seeds)}), {self.item.split} images."
-        if not counts:
-            return "No run of this table has been made yet."
-        if counts == [1]:
-            return f"One training seed {where} It has no standard deviation."
-        n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        return f"Mean ± standard deviation (ddof = 1) over {n} training seeds {where}"
+def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images) -> FilledTable:
+    """A table of the plan's study.
 
-
-def build(plan: Plan, name: str, summary: pd.DataFrame) -> FilledTable:
-    """A table of the plan's study, filled from a summary.
+    Args:
+        plan: the study.
+        name: a table of params.yaml.
+        summary: what it is filled from.
+        images: those of its runs.
 
     Raises:
-        UserError: there is no such table.
+        UserError: there is no such table, or the folder of a run is incomplete.
     """
     known = plan.config.every_table
     if name not in known:
@@ -100,7 +84,10 @@ def build(plan: Plan, name: str, summary: pd.DataFrame) -> FilledTable:
     frame = stats.of_runs(summary, plan.runs(name))
     frame = frame[(frame["orientation"] == item.orientation) & (frame["split"] == item.split)]
     places = [(task, metric) for task in tasks for metric in PAPER_METRICS]
-    leads = {(task, metric): _lead(frame[frame["task"] == task], metric, item.arms) for task, metric in places}
+    leads = {
+        (task, metric): intervals.lead(frame[frame["task"] == task], metric, item.arms, images)
+        for task, metric in places
+    }
     paper = published().beside(name, item, tasks)
     printed, answering = paper.by_row(tasks), {arm: row for row, arm in paper.arms.items()}
     rows: list[Row] = []
@@ -116,18 +103,33 @@ def build(plan: Plan, name: str, summary: pd.DataFrame) -> FilledTable:
                 rows.append(Row(group, row, None, cells, {}, NOT_RUN))
     shown = [task for task in tasks if task in paper.tasks]
     notes = dict.fromkeys(note for arm in item.arms if (note := plan.config.every_arm[arm].note))
-    return FilledTable(name, item, tasks, rows, leads, shown, sorted(frame["seed"].unique().tolist()), list(notes))
+    made = [task for task in tasks if task in set(frame["task"])]
+    chance = {task: images.chance(task, item.orientation, item.split) for task in made}
+    return FilledTable(
+        name=name,
+        item=item,
+        tasks=tasks,
+        rows=rows,
+        leads=leads,
+        published_tasks=shown,
+        seeds=sorted(frame["seed"].unique().tolist()),
+        images=images.counts(made, item.split),
+        chance=chance,
+        at_chance=_at_chance(frame, chance),
+        notes=list(notes),
+    )
 
 
-def _lead(frame: pd.DataFrame, metric: str, arms: list[str]) -> stats.Lead | None:
-    scores = frame.pivot(index="seed", columns="arm", values=metric)
-    return stats.lead(scores.reindex(columns=list(dict.fromkeys(arms))))
+def _at_chance(frame: pd.DataFrame, chance: dict[str, float]) -> dict[tuple[str, str], list[int]]:
+    """(Arm, task) -> the seeds whose ACC is not above chance."""
+    low = frame[frame["acc"] <= frame["task"].map(chance)]
+    return {place: sorted(group["seed"]) for place, group in low.groupby(["arm", "task"], sort=False)}
 
 
 def _cells(
     frame: pd.DataFrame,
     arm: str,
-    leads: dict[tuple[str, str], stats.Lead | None],
+    leads: dict[tuple[str, str], intervals.Lead | None],
     printed: dict[tuple[str, str], float],
 ) -> dict[tuple[str, str], Cell]:
     """The cells of one arm, given its rows of the summary."""

@@ -1,4 +1,4 @@
-"""A filled table as CSV, Markdown, LaTeX and JSON."""
+"""A filled table as CSV, Markdown and LaTeX, and its headlines as JSON."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pcl import artifacts
+from pcl.report.tables.captions import caption
 from pcl.report.tables.filled import Cell, FilledTable
 from pcl.report.tables.paper import PAPER_METRICS
 from pcl.report.words import METRIC_NAMES, NO_VALUE, NOT_PUBLISHED, NOT_RUN, asked_and_implied
+
+HEADLINES = ("acc", "nmi")
 
 
 def to_csv(table: FilledTable) -> str:
@@ -52,8 +55,8 @@ def to_markdown(table: FilledTable, command: str) -> str:
     header, body = _grid(table, bold=lambda text: f"**{text}**")
     lines = [header, ["---"] * 2 + ["---:"] * (len(header) - 2), *body]
     grid = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    caption = " ".join(table.caption()[1:])
-    return f"## {table.item.title}\n\n{grid}\n\n{caption}\n\nMade by `{command}`.\n"
+    below = " ".join(caption(table))
+    return f"## {table.item.title}\n\n{grid}\n\n{below}\n\nMade by `{command}`.\n"
 
 
 def to_latex(table: FilledTable, command: str) -> str:
@@ -81,7 +84,7 @@ def to_latex(table: FilledTable, command: str) -> str:
             f"% Made by: {command}",
             r"\begin{table*}",
             r"\centering",
-            rf"\caption{{{_escape(' '.join(table.caption()))}}}",
+            rf"\caption{{{_escape(' '.join([f'{table.item.title}.', *caption(table)]))}}}",
             rf"\label{{tab:{table.name}}}",
             rf"\begin{{tabular}}{{ll{'r' * (len(header) - 2)}}}",
             r"\toprule",
@@ -98,24 +101,31 @@ def to_latex(table: FilledTable, command: str) -> str:
     )
 
 
-def to_metrics(table: FilledTable) -> dict[str, dict[str, dict[str, float]]]:
-    """Task -> arm -> metric -> mean, of what was run."""
-    return {
-        task: {
-            row.arm: {metric: round(row.cells[task, metric].mean, 6) for metric in PAPER_METRICS}
-            for row in table.rows
-            if row.arm and row.cells[task, PAPER_METRICS[0]].n
-        }
-        for task in table.tasks
-    }
+def to_metrics(table: FilledTable) -> dict[str, dict[str, float]]:
+    """Arm -> "task METRIC" -> mean, of what was run: one file for each, which `dvc metrics show` makes a row of."""
+    found = {}
+    for row in table.rows:
+        made = [task for task in table.tasks if row.arm and row.cells[task, HEADLINES[0]].n]
+        if row.arm and made:
+            found[row.arm] = {
+                f"{task} {METRIC_NAMES[metric]}": round(row.cells[task, metric].mean, 6)
+                for task in made
+                for metric in HEADLINES
+            }
+    return found
 
 
 def write(table: FilledTable, out: Path) -> None:
-    """Write `out` with the endings .csv, .md, .tex and .json, each whole or not at all."""
+    """Write `out` with the endings .csv, .md and .tex, and metrics/<name>/<arm>.json beside it."""
     command = f"snakemake --cores 2 {out.as_posix()}.csv"
     artifacts.write(Path(f"{out}.md"), to_markdown(table, command))
     artifacts.write(Path(f"{out}.tex"), to_latex(table, command))
-    artifacts.write_json(Path(f"{out}.json"), to_metrics(table))
+    folder = out.parent / "metrics" / out.name
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.json"):
+        old.unlink()
+    for arm, means in to_metrics(table).items():
+        artifacts.write_json(folder / f"{arm}.json", means)
     artifacts.write(Path(f"{out}.csv"), to_csv(table))
 
 

@@ -1,0 +1,55 @@
+"""What a reader of a table must know."""
+
+from __future__ import annotations
+
+from pcl.intervals import ENOUGH
+from pcl.report.tables.filled import FilledTable
+from pcl.report.tables.paper import published
+from pcl.report.words import image_counts, numbers
+
+
+def caption(table: FilledTable) -> list[str]:
+    """The sentences below a table, after its title."""
+    sentences = [
+        _spread(table),
+        f"Bold: the best mean of a column, where there are {ENOUGH} seeds or more and the 95 % interval of its "
+        "difference to the runner-up excludes 0 (paired bootstrap over seeds and images, expanded percentiles).",
+        "F is the Fowlkes–Mallows index.",
+    ]
+    if table.asks:
+        sentences.append("Questions: pairs asked + pairs that the answers imply, mean over seeds.")
+        sentences.append("Closure: whether implied pairs are trained on.")
+    sentences += [*_chance(table), *table.notes]
+    if table.published_tasks:
+        sentences += [f"In brackets: as published in {published().paper}.", published().note]
+    return sentences
+
+
+def _spread(table: FilledTable) -> str:
+    """Over what mean and standard deviation are taken."""
+    counts = sorted({cell.n for row in table.rows for cell in row.cells.values() if cell.n})
+    where = f"({numbers(table.seeds)}), {image_counts(table.images, table.item.split)}."
+    if not counts:
+        return "No run of this table has been made yet."
+    if counts == [1]:
+        return f"One training seed {where} It has no standard deviation."
+    n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"Mean ± standard deviation (ddof = 1) over {n} training seeds {where}"
+
+
+def _chance(table: FilledTable) -> list[str]:
+    """Which runs ended at chance, and what that means."""
+    if not table.at_chance:
+        return []
+    # Labels of a table's own may mean something under their heading only.
+    names = {row.arm: f"{row.group} {row.label}" if row.arm in table.item.labels else row.label for row in table.rows}
+    runs = (
+        f"{names[arm]} on {task} (seed{'s' * (len(seeds) > 1)} {numbers(seeds)})"
+        for (arm, task), seeds in table.at_chance.items()
+    )
+    bounds = (f"{table.chance[task]:.3f} on {task}" for task in {task: None for _, task in table.at_chance})
+    return [
+        f"At chance ended {'; '.join(runs)}.",
+        "Chance is an ACC that exceeds the share of the largest target cluster by no more than the 95 % margin of "
+        f"such a share: up to {', '.join(bounds)}.",
+    ]
