@@ -6,7 +6,7 @@ CORES ?= all
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env reports test check bench golden mutants
+.PHONY: help env reports docs test check bench golden mutants
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -21,6 +21,9 @@ $(VENV)/requirements.lock: requirements.lock
 
 reports: env  ## every table and figure of the study that params.yaml selects
 	snakemake --cores $(CORES)
+
+docs: env  ## the demo's tables, as they lie in reports/, into docs/results/ and into every page that shows their numbers
+	python docs/fill.py
 
 test: env  ## the tests, the pipeline at its smallest among them
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2

@@ -2,7 +2,7 @@
 
 Libraries choose their kernels when they load, by what the processor can do, and different kernels round differently.
 Hence the environment is set before any of them is imported, and this file imports none. What is left are instructions
-that makers of processors implement differently; the code avoids them (docs/decisions.md, 32).
+that makers of processors implement differently; the code avoids them (docs/decisions.md, 36).
 """
 
 from __future__ import annotations

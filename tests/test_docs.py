@@ -1,5 +1,7 @@
 """README.md and docs/ say what is so: their commands parse, their links and files exist, their tables hold."""
 
+import csv
+import importlib
 import re
 import shlex
 import subprocess
@@ -386,3 +388,85 @@ def test_published_numbers_are_those_of_the_paper(method):
     for row in table_below(page_of(method), "Numbers"):
         place = tuple(row[name].strip("`") for name in ("task", "orientation", "arm"))
         assert row["published"] == (f"{printed[place]:.3f}" if place in printed else "–")
+
+
+# --- numbers of the demo
+
+
+@pytest.fixture
+def filling(monkeypatch):
+    """docs/fill.py, which `make docs` runs."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    fill = importlib.import_module("fill")
+    yield fill
+    fill._read.cache_clear()
+
+
+@each_page
+def test_numbers_of_the_demo_are_those_of_its_tables(page, filling):
+    assert filling.fill(page.read_text()) == page.read_text(), "run `make docs`"
+
+
+@each_page
+def test_every_mean_with_a_spread_says_which_table_it_is_from(page):
+    text = re.sub(r"<!-- demo: [\w, ]+ -->\n\n(?:\|.*\n)+", "", page.read_text())
+    assert not re.findall(r"\d ± \d.*", text)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs/results/demo").glob("*.csv")), ids=lambda path: path.stem)
+def test_tables_of_the_demo_have_rows_that_params_names(path):
+    with path.open(newline="") as file:
+        arms = [row["arm"] for row in csv.DictReader(file)]
+    assert arms == plans().config.every_table[path.stem].arms
+
+
+PAGE = """
+| task | orientation | arm | ours | published |
+|---|---|---|---|---|
+| `digits10-4` | personalized | `dcc` | 0.542 ± 0.007 | 0.1 |
+
+<!-- demo: table2, table3 -->
+
+| task | orientation | arm | ours | published |
+|---|---|---|---|---|
+| `digits10-4` | default | `dcc` | old | 0.1 |
+| `digits10-4` | personalized | `dcc` | 0.542 ± 0.007 | 0.2 |
+| `digits10-4` | personalized | `pcl` | old | 0.2 |
+| `cifar10-2` | personalized | `dcc` | old | 0.3 |
+
+<!-- demo: cross -->
+
+| method | closure | `random` | `hard` |
+|---|---|---|---|
+| DCC | full | old | 0.473 ± 0.012 |
+
+They imply <!-- demo: cross dcc+hard digits10-4 implied -->1<!-- /demo --> pairs, score
+<!-- demo: cross dcc+hard digits10-4 ACC mean -->0.5<!-- /demo -->, and 7 stays 7.
+"""
+
+
+def test_only_what_is_marked_is_filled_in(filling, tmp_path, monkeypatch):
+    tables = {
+        "table2": "arm,digits10-4 ACC mean,digits10-4 ACC std\ndcc,0.61,0.01\n",
+        "table3": "arm,digits10-4 ACC mean,digits10-4 ACC std\ndcc,0.7,0.0204\npcl,0.8,n/a\n",
+        "cross": "group,method,arm,digits10-4 ACC mean,digits10-4 ACC std,digits10-4 implied\n"
+        "DCC,random,dcc,not run,not run,not run\nDCC,hard,dcc+hard,0.25,0.125,7363.4\n",
+    }
+    for name, text in tables.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    monkeypatch.setattr(filling, "RESULTS", tmp_path)
+    filling._read.cache_clear()
+    found = filling.fill(PAGE)
+    changed = [(old, new) for old, new in zip(PAGE.splitlines(), found.splitlines(), strict=True) if old != new]
+    assert [new for _, new in changed] == [
+        "| `digits10-4` | default | `dcc` | 0.610 ± 0.010 | 0.1 |",
+        "| `digits10-4` | personalized | `dcc` | 0.700 ± 0.020 | 0.2 |",
+        "| `digits10-4` | personalized | `pcl` | 0.800 (n = 1) | 0.2 |",
+        "| `cifar10-2` | personalized | `dcc` | not run | 0.3 |",
+        "| DCC | full | not run | 0.250 ± 0.125 |",
+        "They imply <!-- demo: cross dcc+hard digits10-4 implied -->7,363<!-- /demo --> pairs, score",
+        "<!-- demo: cross dcc+hard digits10-4 ACC mean -->0.250<!-- /demo -->, and 7 stays 7.",
+    ]
+    assert filling.fill(found) == found
+    with pytest.raises(SystemExit, match="has no 'digits10-4 asked' of the arm 'dcc'"):
+        filling.fill("<!-- demo: cross dcc digits10-4 asked -->1<!-- /demo -->")

@@ -172,7 +172,7 @@ def test_the_paper_stands_beside_its_own_orientation_only(paper: Plan) -> None:
     content = paper.config.model_dump()
     content["tables"]["table3"]["orientation"] = "default"
     turned = Plan(config.validate(config.Config, content, "params.yaml"), "paper")
-    table = tables.build(turned, "table3", stats.collect(paper.all_runs()), Images())
+    table = tables.build(turned, "table3", stats.collect(paper.all_runs()), Images(turned.runs("table3")))
     assert "published" not in tables.to_csv(table) and "AAAI" not in tables.to_markdown(table, "c")
     assert [row["arm"] for row in rows_of(table)] == turned.config.tables["table3"].arms
 

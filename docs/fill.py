@@ -1,0 +1,122 @@
+"""Put the demo's numbers into README.md and docs/: copy its tables to docs/results/demo/, fill in what is from them.
+
+What is filled in stands below or inside a comment that names the tables in docs/results/demo/ without their ending:
+
+    <!-- demo: table2, table3 -->                    the Markdown table below; a row names task, orientation and arm
+    <!-- demo: cross dcc+hard digits10-4 implied -->7,363<!-- /demo -->          one number: table, arm and column
+
+In a Markdown table, the column `ours` is filled, or each column whose head is an arm, or a row of the group that the
+column `method` names: with mean ± standard deviation of ACC, or with "not run".
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from functools import cache
+from pathlib import Path
+
+from pcl import config
+from pcl.config import Table
+from pcl.report.words import NO_VALUE, NOT_RUN
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs" / "results" / "demo"
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+STUDY = "demo"
+MARKED_TABLE = re.compile(r"(?<=<!-- demo: )([\w, -]+)( -->\n\n)((?:\|.*\n)+)")
+MARKED_NUMBER = re.compile(r"(<!-- demo: (\w+) (\S+) ([^>]+?) -->)[^<]*(<!-- /demo -->)")
+
+Cells = dict[str, str]
+
+
+def fill(page: str) -> str:
+    """The page with what is from the demo's tables put in anew."""
+    page = MARKED_TABLE.sub(lambda found: f"{found[1]}{found[2]}{_table(found[1].split(', '), found[3])}", page)
+    return MARKED_NUMBER.sub(lambda found: f"{found[1]}{_number(found[2], found[3], found[4])}{found[5]}", page)
+
+
+def _table(names: list[str], text: str) -> str:
+    head, rule, *body = text.splitlines()
+    columns = _cells(head)
+    lines = [head, rule]
+    for line in body:
+        row = dict(zip(columns, _cells(line), strict=True))
+        filled = {column: _score(names, row, column) for column in columns if _is_filled(column, columns)}
+        lines.append("| " + " | ".join((row | filled).values()) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _is_filled(column: str, columns: list[str]) -> bool:
+    return column == "ours" if "ours" in columns else column.startswith("`")
+
+
+def _score(names: list[str], row: Cells, column: str) -> str:
+    """Mean and standard deviation of ACC in the first table that has the cell."""
+    words = {name: text.strip("`") for name, text in row.items()}
+    head = column.strip("`")
+    wanted = {"group": words["method"], "method": head} if "method" in words else {"arm": words.get("arm", head)}
+    for name in names:
+        if words.get("orientation", _spec(name).orientation) != _spec(name).orientation:
+            continue
+        for found in _read(name):
+            task = words["task"] if "task" in words else _only_task(found)
+            if all(found[key] == value for key, value in wanted.items()) and f"{task} ACC mean" in found:
+                mean, std = found[f"{task} ACC mean"], found[f"{task} ACC std"]
+                if std in (NOT_RUN, NO_VALUE):
+                    return NOT_RUN if mean == NOT_RUN else f"{float(mean):.3f} (n = 1)"
+                return f"{float(mean):.3f} ± {float(std):.3f}"
+    return NOT_RUN
+
+
+def _number(name: str, arm: str, column: str) -> str:
+    """One number of a table: counts as counts, shares with three digits."""
+    found = next((row for row in _read(name) if row["arm"] == arm), {})
+    if column not in found:
+        raise SystemExit(f"docs/results/demo/{name}.csv: has no {column!r} of the arm {arm!r}")
+    value = float(found[column])
+    return f"{value:.3f}" if value < 1 else f"{value:,.0f}"
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip()[1:-1].split("|")]
+
+
+def _only_task(row: Cells) -> str:
+    """The task of a table that has one."""
+    (task,) = {column.removesuffix(" ACC mean") for column in row if column.endswith(" ACC mean")}
+    return task
+
+
+@cache
+def _read(name: str) -> list[Cells]:
+    path = RESULTS / f"{name}.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@cache
+def _spec(name: str) -> Table:
+    return config.load(ROOT / "params.yaml").every_table[name]
+
+
+def main() -> None:
+    """Copy the tables that have been made, and fill in every page."""
+    found = config.load(ROOT / "params.yaml")
+    if found.study != STUDY:
+        raise SystemExit(f"params.yaml: study is {found.study}, but these pages show {STUDY}; select it")
+    made = [path for name in found.every_table if (path := ROOT / "reports" / f"{name}.csv").exists()]
+    if not made:
+        raise SystemExit("reports/: has no table yet; make them with `make reports`")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for path in made:
+        shutil.copy(path, RESULTS / path.name)
+    for page in PAGES:
+        page.write_text(fill(page.read_text()))
+
+
+if __name__ == "__main__":
+    main()
