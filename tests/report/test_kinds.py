@@ -43,9 +43,14 @@ class Figure(base.Figure):
 
     Settings = BarsSettings
     precomputed = PRECOMPUTED
+    orientations = ("default",)
+
+    @property
+    def task(self):
+        return self.plan.study.ablation
 
     def runs(self):
-        return [self.plan.run(self.plan.study.ablation, "default", self.settings.arm, seed) for seed in (0, 1)]
+        return [self.plan.run(self.task, "default", self.settings.arm, seed) for seed in (0, 1)]
 
     def precompute(self, out: Path) -> None:
         artifacts.write(out, "7")
