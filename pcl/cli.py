@@ -27,7 +27,7 @@ THREADS = click.option("--threads", type=int, default=1, show_default=True, help
 
 
 class Commands(click.Group):
-    """Commands in the order of the data flow; what a user can mend is one message and exit status 2."""
+    """Commands in the order of the data flow; what a user can fix is one message and exit status 2."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The order of definition."""
@@ -97,6 +97,23 @@ def list_registered() -> None:
 
     for kind, name, first_line, source in inventory.registered():
         click.echo(f"{kind} {name}: {first_line}" + (f"\n    {source}" if source else ""))
+
+
+@main.group()
+def new() -> None:
+    """Write a first version of a new plug-in."""
+
+
+@new.command("method")
+@click.argument("name")
+@click.option("--network", is_flag=True, help="One that trains a network; else it clusters features.")
+def new_method(name: str, network: bool) -> None:
+    """Write a method that passes the contract, and its page."""
+    from pcl import skeleton
+
+    for path in skeleton.method(name, network=network):
+        click.echo(path)
+    click.echo(f"next: name it in params.yaml, `arms: {{{name}: {{method: {name}, title: …}}}}` (docs/extending.md)")
 
 
 @main.command()

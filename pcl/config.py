@@ -75,7 +75,7 @@ class Arm(Strict):
     """A method with settings: one row of a table."""
 
     method: str
-    label: str
+    title: str = Field(description="the row's name in tables, figures and the page")
     note: str | None = Field(None, description="a sentence below every table that shows the arm")
     preset: str | None = None
     settings: dict[str, Any] = {}
@@ -92,7 +92,7 @@ class Table(Strict):
     tasks: Literal["all", "ablation"]
     split: Split = "test"
     rows: dict[str, list[str]] = Field(description="group heading -> arms, in the order of the table")
-    labels: dict[str, str] = Field({}, description="arm -> its label in this table alone")
+    titles: dict[str, str] = Field({}, description="arm -> its title in this table alone")
 
     @property
     def arms(self) -> list[str]:
@@ -211,29 +211,29 @@ class Config(Strict):
         found = self.tables | self.on_request
         for name, spec in self.cross.items():
             rows: dict[str, list[str]] = {}
-            labels: dict[str, str] = {}
+            titles: dict[str, str] = {}
             for base, strategy in product(spec.arms, spec.strategies):
                 arm = self._named(self._under(base, strategy)) or f"{base}+{strategy}"
-                rows.setdefault(self.arms[base].label, []).append(arm)
-                labels[arm] = strategy
+                rows.setdefault(self.arms[base].title, []).append(arm)
+                titles[arm] = strategy
             found[name] = Table(
                 title=spec.title,
                 orientation=spec.orientation,
                 tasks="ablation",
                 split=spec.split,
                 rows=rows,
-                labels=labels,
+                titles=titles,
             )
         return found
 
     def _under(self, base: str, strategy: str) -> Arm:
         arm = self.arms[base]
         settings = arm.settings | {"strategy": strategy}
-        return arm.model_copy(update={"label": strategy, "note": None, "settings": settings})
+        return arm.model_copy(update={"title": strategy, "note": None, "settings": settings})
 
     def _named(self, wanted: Arm) -> str | None:
-        """The arm of params.yaml that is the same but for its label and note."""
-        words = {"label": wanted.label, "note": wanted.note}
+        """The arm of params.yaml that is the same but for its title and note."""
+        words = {"title": wanted.title, "note": wanted.note}
         same = (name for name, arm in self.arms.items() if arm.model_copy(update=words) == wanted)
         return next(same, None)
 
@@ -347,7 +347,7 @@ def _dangling_names(config: Config) -> Iterable[str]:
         for name, table in tables.items():
             yield from missing(f"{key}.{name}", table.arms, config.arms, "arm")
             if isinstance(table, Table):
-                yield from missing(f"{key}.{name}.labels", table.labels, table.arms, "arm of the table")
+                yield from missing(f"{key}.{name}.titles", table.titles, table.arms, "arm of the table")
             if name in taken:
                 yield f"{key}.{name}: another table or figure has this name; give it its own"
             taken.add(name)

@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """Something the user can mend: the message names the key or file and says what to do.
+    """Something the user can fix: the message names the key or file and says what to do.
 
     The command line prints it as one message without a traceback and exits with status 2.
     """

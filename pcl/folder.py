@@ -132,7 +132,7 @@ class PretrainingFolder(Folder):
 
 
 class RunFolder(Folder):
-    """What a run leaves for everything downstream."""
+    """What a run writes for everything downstream."""
 
     last_name = "metrics.json"
 

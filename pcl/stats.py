@@ -17,14 +17,14 @@ from pcl.plan import Run
 
 QUESTIONS = ("asked", "asked_must", "asked_cannot", "implied_must", "implied_cannot", "closure")
 COLUMNS = (
-    *("task", "orientation", "method", "arm", "label", "budget", "seed", "key", "split"),
+    *("task", "orientation", "method", "arm", "title", "budget", "seed", "key", "split"),
     *METRICS,
     *("min_share", "max_share"),
     *QUESTIONS,
     "run",
 )
 # A key such as 07e10259 would otherwise be read as a number.
-TEXTS = ("task", "orientation", "method", "arm", "label", "key", "split", "closure", "run")
+TEXTS = ("task", "orientation", "method", "arm", "title", "key", "split", "closure", "run")
 
 
 def collect(runs: Iterable[Run]) -> pd.DataFrame:
@@ -90,7 +90,7 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
                     "orientation": orientation,
                     "method": run.method_name,
                     "arm": run.arm,
-                    "label": run.label,
+                    "title": run.title,
                     "budget": run.budget,
                     "seed": run.seed,
                     "key": run.key,

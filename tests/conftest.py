@@ -17,7 +17,7 @@ def arms():
         next(name for name, cls in METHODS.items() if cls.supervised is asks and not issubclass(cls, FrozenMethod))
         for asks in (False, True)
     )
-    found = {name: {"method": name, "label": name} for name in METHODS}
+    found = {name: {"method": name, "title": name} for name in METHODS}
     for name, cls in METHODS.items():
         if issubclass(cls, FrozenMethod) and cls.supervised:
             found[name] |= {"source": unsupervised, "answers": asking}

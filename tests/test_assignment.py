@@ -1,4 +1,4 @@
-"""Assignments against a naive witness: all colourings, counted out."""
+"""Assignments against a reference implementation: all colourings, counted out."""
 
 from itertools import product
 

@@ -119,7 +119,7 @@ class TestKeysAndTypes:
                 lambda c: c["figures"]["fig4"].update(arms=3),
                 "figures.fig4.arms: Input should be a valid list (found 3)",
             ),
-            (lambda c: c["arms"]["pcl"].pop("label"), "arms.pcl.label: required, but not given"),
+            (lambda c: c["arms"]["pcl"].pop("title"), "arms.pcl.title: required, but not given"),
         ],
     )
     def test_a_wrong_type_is_named_with_what_was_found(self, refused, edit, message):
@@ -436,7 +436,7 @@ class TestCross:
                 arm = self.shipped.every_arm[name]
                 assert arm.settings == self.shipped.arms[base].settings | {"strategy": strategy}
                 assert (arm.method, arm.preset) == (self.shipped.arms[base].method, self.shipped.arms[base].preset)
-                assert table.labels[name] == strategy
+                assert table.titles[name] == strategy
 
     def test_an_arm_that_is_there_already_is_not_trained_twice(self):
         rows = self.shipped.every_table["cross"].rows

@@ -316,7 +316,7 @@ def worked_method(tmp_path_factory, monkeypatch):
 
 def test_the_worked_method_runs(worked_method, workspace, tiny_config):
     content = tiny_config.model_dump()
-    content["arms"]["worked"] = {"method": worked_method, "label": "worked"}
+    content["arms"]["worked"] = {"method": worked_method, "title": "worked"}
     plan = Plan(config.validate(config.Config, content, "params.yaml"))
     folder = execute.train(plan.run("digits10-2", "personalized", "worked", 0))
     assert (folder / "metrics.json").exists()

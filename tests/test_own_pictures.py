@@ -24,8 +24,8 @@ tasks:
       colour: {red: [heart, diamond], black: [club, spade]}
       mine: null
 arms:
-  kmeans: {method: kmeans, label: k-means}
-  pcl: {method: pcl, label: PCL, settings: {initial_questions: 2}}
+  kmeans: {method: kmeans, title: k-means}
+  pcl: {method: pcl, title: PCL, settings: {initial_questions: 2}}
 tables:
   colour: {title: By colour, orientation: colour, tasks: all, rows: {All: [kmeans, pcl]}}
 figures: {}

@@ -128,11 +128,11 @@ class TestKeys:
             of_study(curve=[25]),
             of_study(seeds=[5]),
             of_study(tasks=["digits10-2"], budgets={"digits10-2": 30}),
-            arm("pcl", label="Another label"),
+            arm("pcl", title="Another title"),
             arm("cop-kmeans", oracle={"name": "noisy", "settings": {"flip": 0.1}}),  # it asks no one itself
             method("kmeans", starts=20),
             method("pcl", features=128),
-            lambda c: c["arms"].update(more={"method": "pcl", "label": "more"}),
+            lambda c: c["arms"].update(more={"method": "pcl", "title": "more"}),
             lambda c: c["tables"].pop("table5"),
         ],
     )

@@ -169,7 +169,7 @@ STAGES = (
     ("run",),
     ("stats", "intervals", "inventory"),
     ("report",),
-    ("cli", "__main__"),
+    ("skeleton", "cli", "__main__"),
 )
 RANK = {name: rank for rank, names in enumerate(STAGES) for name in names}
 

@@ -63,7 +63,7 @@ def find(folder: Path, suffixes: Iterable[str], within: Collection[str] = ()) ->
                     path = f"{prefix}{entry.name}"
                     found.append(Found(path, about.st_size, about.st_mtime_ns, about.st_ctime_ns))
         except OSError as error:
-            raise UserError(f"{here}: cannot be read ({error.strerror}); mend the folder's rights") from error
+            raise UserError(f"{here}: cannot be read ({error.strerror}); fix the folder's rights") from error
     return sorted(found)
 
 

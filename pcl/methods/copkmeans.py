@@ -66,7 +66,7 @@ class Fit(NamedTuple):
 
 
 class Method(base.FrozenMethod):
-    """COP-KMeans, the control "do we need to train?": hard must-links and cannot-links on features as they are.
+    """COP-KMeans, the control "do we need to train?": hard must-links and cannot-links on frozen features.
 
     There are no answers about test images: each goes to its nearest centre.
 

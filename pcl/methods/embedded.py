@@ -141,7 +141,7 @@ class Embedded(base.AskingMethod):
             session.state[TARGET] = losses.student.target_distribution(session.predict(self.probabilities))
 
     def end_epoch(self, session: Session) -> bool:
-        """Whether fewer than a share `tolerance` of the images changed cluster; leaves the next epoch's target."""
+        """Whether fewer than a share `tolerance` of the images changed cluster; computes the next epoch's target."""
         if session.stage.name == AUTOENCODE:
             return False
         q = session.predict(self.probabilities)

@@ -60,7 +60,7 @@ def features(network: nn.ModuleDict, images: Float[Tensor, "B C S S"]) -> Float[
 
 
 def cluster_probabilities(network: nn.ModuleDict, images: Float[Tensor, "B C S S"]) -> Float[Tensor, "B K"]:
-    """The cluster head's answer for images as they are."""
+    """The cluster head's answer for unaugmented images."""
     return network["cluster"](features(network, images))
 
 

@@ -102,7 +102,7 @@ class Run:
     settings: Any
     method: type[Method]
     method_name: str
-    label: str
+    title: str
     clusters: int
     device: str
     numerics: Numerics

@@ -14,7 +14,7 @@ from pcl.plan.tasks import Tasks
 
 
 class Plans:
-    """The studies of params.yaml together: what leaves the file of a given path."""
+    """The studies of params.yaml together: what writes the file at a given path."""
 
     def __init__(self, config: Config) -> None:
         """Nothing is resolved before it is asked for."""
@@ -28,7 +28,7 @@ class Plans:
         return self.studies[self.config.study]
 
     def run(self, task: str, orientation: str, arm: str, budget: int, key: str, seed: int) -> Run:
-        """The run that leaves such a folder, in whichever study, shown in a report or not.
+        """The run that writes such a folder, in whichever study, shown in a report or not.
 
         Raises:
             UserError: there is none; the message says what params.yaml makes of the same words now.
@@ -90,5 +90,5 @@ class Plans:
 
 
 def _unknown(path: Path, now: list[str]) -> UserError:
-    lines = dict.fromkeys(["no run of params.yaml leaves this folder (`pcl runs` lists them all)", *now])
+    lines = dict.fromkeys(["no run of params.yaml writes this folder (`pcl runs` lists them all)", *now])
     return UserError(f"{path}: " + "\n  ".join(lines))

@@ -266,7 +266,7 @@ class Plan:
             settings=self.settings(arm),
             method=method,
             method_name=chosen.method,
-            label=chosen.label,
+            title=chosen.title,
             clusters=self.config.tasks[task].clusters,
             device=self.study.device,
             numerics=self.study.numerics,

@@ -30,7 +30,7 @@ def of_table(plan: Plan, table: FilledTable, task: str) -> Finding | None:
     if lead is None:
         return None
     cell = next(row.cells[task, HEADLINE] for row in table.rows if row.arm == lead.best)
-    labels = {arm: plan.config.arms[arm].label for arm in table.item.arms}
+    labels = {arm: plan.config.arms[arm].title for arm in table.item.arms}
     best, second = labels[lead.best], labels[lead.runner_up]
     return Finding(
         where=f"{heading(table.name)} · {task} · {table.item.orientation}",

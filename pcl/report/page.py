@@ -48,7 +48,7 @@ class Entry:
         """What the list of runs is filtered by."""
         run = self.run
         pairs = {"task": run.task, "orientation": self.orientation, "arm": run.arm, "seed": run.seed, "q": run.budget}
-        return " ".join([*(f"{name}={value}" for name, value in pairs.items()), run.label, run.key]).lower()
+        return " ".join([*(f"{name}={value}" for name, value in pairs.items()), run.title, run.key]).lower()
 
 
 class Page:

@@ -1,4 +1,4 @@
-"""Constraints against a naive witness: dense matrices, multiplied until nothing changes."""
+"""Constraints against a reference implementation: dense matrices, multiplied until nothing changes."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def crossed(tiny_config):
     """The tiny study, each method under each strategy an arm, for one epoch."""
     content = tiny_config.model_dump()
     names = {
-        f"{m}-under-{s}": {"method": m, "label": s, "settings": {"strategy": s}} for m in ASKING for s in STRATEGIES
+        f"{m}-under-{s}": {"method": m, "title": s, "settings": {"strategy": s}} for m in ASKING for s in STRATEGIES
     }
     content["arms"] |= names
     study = content["studies"]["tiny"]

@@ -18,7 +18,7 @@ def mice(start):
     return lambda **settings: start("mice", **(SETTINGS | settings))
 
 
-def naive_loss(f, v, g, omega, mu, queue):
+def reference_loss(f, v, g, omega, mu, queue):
     """−1/B Σ_b log Σ_k π_k Φ_k, image by image and expert by expert; rows of unit length, temperatures 1."""
     total = 0.0
     for b in range(len(f)):
@@ -51,7 +51,7 @@ class TestTheStep:
                 g = network["gate"](network["backbone"](views[2]))
             memory = network["memory"]
             assert bool(memory.mu.any()) == (epochs == 2)
-            assert loss == pytest.approx(naive_loss(f, v, g, memory.omega, memory.mu, memory.queue), rel=1e-4)
+            assert loss == pytest.approx(reference_loss(f, v, g, memory.omega, memory.mu, memory.queue), rel=1e-4)
 
     def test_neither_teacher_nor_memory_gets_a_gradient(self, mice, train):
         """As released: the prototypes follow from the epoch's sums alone."""

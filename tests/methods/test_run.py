@@ -22,7 +22,7 @@ def planned(tiny_config):
 
     def run(method, settings, seed=0, budget=30, **arm):
         content = tiny_config.model_dump()
-        content["arms"]["own"] = {"method": method, "label": "own", "settings": settings, **arm}
+        content["arms"]["own"] = {"method": method, "title": "own", "settings": settings, **arm}
         plan = Plan(config.validate(config.Config, content, "params.yaml"))
         return plan.run("digits10-2", "personalized", "own", seed, budget)
 

@@ -17,7 +17,7 @@ def sdec(start):
     return lambda budget=10, n=20, **chosen: start("sdec", n, budget=budget, **(SETTINGS | chosen))
 
 
-def naive_dec(network, images, orders, lr, momentum):
+def reference_dec(network, images, orders, lr, momentum):
     """DEC written out: targets of all images before every epoch, then KL(P‖Q) by gradient descent with momentum."""
     network = copy.deepcopy(network).eval()
     trained = [w for name in ("backbone", "embedding", "centroids") for w in network[name].parameters()]
@@ -59,7 +59,7 @@ class TestWithoutAWeight:
         orders, started = clustering(method, session, epochs=3)
         train(method, session)
         assert all(sorted(image for rows in epoch for image in rows) == list(range(20)) for epoch in orders)
-        expected = naive_dec(started[0], session.images.unaugmented(np.arange(20)), orders, lr=0.1, momentum=0.9)
+        expected = reference_dec(started[0], session.images.unaugmented(np.arange(20)), orders, lr=0.1, momentum=0.9)
         found, before = weights(session.network), weights(started[0])
         for name, w in weights(expected).items():
             assert torch.allclose(found[name], w, atol=1e-5), name

@@ -23,12 +23,12 @@ tasks:
   cifar10-2: {dataset: cifar10, clusters: 2}
   cifar100-4: {dataset: cifar100, clusters: 4}
 arms:
-  kmeans: {method: kmeans, label: k-means}
-  cc: {method: cc, label: CC}
-  dcc: {method: dcc, label: DCC}
-  pcl: {method: pcl, label: PCL}
+  kmeans: {method: kmeans, title: k-means}
+  cc: {method: cc, title: CC}
+  dcc: {method: dcc, title: DCC}
+  pcl: {method: pcl, title: PCL}
   pcl-random:
-    {method: pcl, label: "random & <uniform>_1", note: Random means & uniform., settings: {strategy: random}}
+    {method: pcl, title: "random & <uniform>_1", note: Random means & uniform., settings: {strategy: random}}
 tables:
   table3:
     title: Clustering performance under the personalized orientation

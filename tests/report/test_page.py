@@ -95,7 +95,7 @@ def test_it_reads_without_a_script(html: str, plan: Plan, summary: pd.DataFrame,
     outline = Outline(html)
     for name in plan.config.tables:
         for row in tables.build(plan, name, summary, images).rows:
-            assert row.label in outline.text
+            assert row.title in outline.text
             for cell in row.cells.values():
                 assert f"{cell.mean:.3f}" in outline.text and f"± {cell.std:.3f}" in outline.text
     assert [e for e in outline.elements if "hidden" in e[1]] == []
@@ -117,7 +117,7 @@ def test_headlines_are_computed(html: str, plan: Plan, summary: pd.DataFrame, im
         for task in table.tasks:
             lead = table.leads[task, "acc"]
             assert lead is not None
-            assert f"{lead.difference.mean:+.3f} against {plan.config.arms[lead.runner_up].label}" in text
+            assert f"{lead.difference.mean:+.3f} against {plan.config.arms[lead.runner_up].title}" in text
     worse = summary.assign(acc=summary["acc"] * summary["arm"].ne("pcl"))
     page.write(plan, worse, DRAWN, OUT)
     assert "0 of 2" in Outline(OUT.read_text()).text

@@ -26,7 +26,7 @@ def test_rows_are_the_arms_of_params_yaml(plan: Plan, summary: pd.DataFrame, ima
         rows = rows_of(tables.build(plan, name, summary, images))
         assert [row["arm"] for row in rows] == item.arms
         assert [row["group"] for row in rows] == [group for group, arms in item.rows.items() for _ in arms]
-        assert [row["method"] for row in rows] == [plan.config.arms[arm].label for arm in item.arms]
+        assert [row["method"] for row in rows] == [plan.config.arms[arm].title for arm in item.arms]
 
 
 def test_numbers_are_those_of_the_planned_runs(plan: Plan, summary: pd.DataFrame, images: Images) -> None:
@@ -50,7 +50,7 @@ def test_a_cross_has_a_group_for_each_arm_and_a_row_for_each_strategy(
 ) -> None:
     spec = plan.config.cross["cross"]
     rows = rows_of(tables.build(plan, "cross", summary, images))
-    labels = [plan.config.arms[arm].label for arm in spec.arms]
+    labels = [plan.config.arms[arm].title for arm in spec.arms]
     assert [(row["group"], row["method"]) for row in rows] == [(a, s) for a in labels for s in spec.strategies]
     done = {row["arm"] for row in rows if row[f"{plan.study.ablation} ACC n"] == "5"}
     assert done == {row["arm"] for row in rows} & set(summary["arm"])

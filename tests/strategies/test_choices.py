@@ -4,6 +4,7 @@ from itertools import product
 from types import SimpleNamespace
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from pcl.strategies import base, joint
 from pcl.strategies.base import Choice, FeatureView
 
 pairs = st.tuples(st.integers(0, 5), st.integers(0, 5)).filter(lambda pair: pair[0] < pair[1])
+
+NAMES = registry.names("pcl.strategies", "Strategy")
 
 
 class TestChoice:
@@ -66,3 +69,41 @@ def test_a_question_is_about_two_images_of_which_nothing_is_known(answers, close
     for i, j in product(range(6), repeat=2):
         known = i == j or (i, j) in unsure or (j, i) in unsure or constraints.relation(i, j) is not None
         assert view.open(i, j) is not known
+
+
+class Nearest(base.Strategy[FeatureView]):
+    """The nearest pair of images about which nothing is known: what the contract below is tried on, at least."""
+
+    version = 1
+    sees = "features"
+
+    def select(self, view, count):
+        distances = torch.cdist(view.features, view.features)
+        pairs = sorted((distances[i, j].item(), i, j) for j in range(len(distances)) for i in range(j))
+        return [(i, j, {"distance": d}) for d, i, j in pairs if view.open(i, j)][:count]
+
+
+OF_FEATURES = {name: registry.get("pcl.strategies", "Strategy", name) for name in NAMES}
+OF_FEATURES = {"nearest": Nearest} | {name: kind for name, kind in OF_FEATURES.items() if kind.sees == "features"}
+
+
+@pytest.mark.parametrize("kind", OF_FEATURES.values(), ids=OF_FEATURES)
+@pytest.mark.parametrize("count", [1, 4, 1000])
+@given(seed=st.integers(0, 99))
+def test_a_strategy_that_sees_features_selects_open_pairs_each_once_and_the_same_ones_again(kind, count, seed):
+    g = torch.Generator().manual_seed(seed)
+    features, p = torch.randn(12, 3, generator=g), torch.softmax(torch.randn(12, 2, generator=g), 1)
+    truth = torch.randint(2, (12,), generator=g).tolist()
+    known = [sorted(torch.randperm(12, generator=g)[:2].tolist()) for _ in range(seed % 9)]
+    constraints = Constraints.fold(12, [(i, j, truth[i] == truth[j]) for i, j in known])
+
+    def selected():
+        generator = torch.Generator().manual_seed(seed)
+        view = FeatureView(features, p, constraints, frozenset({(0, 1)}), 0.5, generator)
+        pairs = kind(kind.Settings()).select(view, count)
+        assert all(view.open(i, j) and all(isinstance(x, float) for x in terms.values()) for i, j, terms in pairs)
+        return pairs
+
+    pairs = selected()
+    assert len({frozenset(pair[:2]) for pair in pairs}) == len(pairs) <= count
+    assert pairs == selected()

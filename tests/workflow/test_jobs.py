@@ -69,7 +69,7 @@ def test_an_edit_runs_that_arm_only_and_a_revert_nothing(copy):
 
 def test_an_edit_runs_those_that_take_over_its_answers_too(copy):
     """And neither the autoencoder that it starts from nor the other arm that shares it."""
-    copy.edit("dcc: {method: dcc, label: DCC}", "dcc: {method: dcc, label: DCC, settings: {must_weight: 1.0}}")
+    copy.edit("dcc: {method: dcc, title: DCC}", "dcc: {method: dcc, title: DCC, settings: {must_weight: 1.0}}")
     done = copy.snakemake("reports/table3.csv")
     assert done.jobs == train("personalized", "dcc") | train("personalized", "cop-kmeans") | TABLE3
 

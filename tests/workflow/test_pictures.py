@@ -15,7 +15,7 @@ datasets:
 tasks:
   photos-2: {dataset: photos, clusters: 2, orientations: {kind: {by: class}}}
 arms:
-  kmeans: {method: kmeans, label: k-means}
+  kmeans: {method: kmeans, title: k-means}
 tables:
   kind: {title: By kind, orientation: kind, tasks: all, rows: {All: [kmeans]}}
 figures: {}

@@ -1,4 +1,4 @@
-"""What the rules ask of params.yaml: which run leaves a path, and what it needs. Nothing here imports torch."""
+"""What the rules ask of params.yaml: which run writes a path, and what it needs. Nothing here imports torch."""
 
 import os
 import sys

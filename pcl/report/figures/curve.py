@@ -122,7 +122,7 @@ class Figure(base.Figure):
         if own.empty or not any(leads):
             return None
         clear = sum(lead.difference.clear for lead in ahead)
-        label = self.plan.config.arms[first].label
+        label = self.plan.config.arms[first].title
         return Finding(
             where=f"{heading(self.name)} · {self.plan.study.ablation} · {self.settings.orientation}",
             anchor=self.name,
@@ -174,7 +174,7 @@ class Figure(base.Figure):
         return figure
 
     def _labels(self, run: set[str]) -> dict[str, str]:
-        labels = {arm: self.plan.config.arms[arm].label for arm in self.settings.arms}
+        labels = {arm: self.plan.config.arms[arm].title for arm in self.settings.arms}
         return {arm: label if arm in run else f"{label} ({NOT_RUN})" for arm, label in labels.items()}
 
     def _numbers(self, means: pd.DataFrame) -> str:

@@ -42,7 +42,7 @@ def _chance(table: FilledTable) -> list[str]:
     if not table.at_chance:
         return []
     # Labels of a table's own may mean something under their heading only.
-    names = {row.arm: f"{row.group} {row.label}" if row.arm in table.item.labels else row.label for row in table.rows}
+    names = {row.arm: f"{row.group} {row.title}" if row.arm in table.item.titles else row.title for row in table.rows}
     runs = (
         f"{names[arm]} on {task} (seed{'s' * (len(seeds) > 1)} {numbers(seeds)})"
         for (arm, task), seeds in table.at_chance.items()

@@ -31,7 +31,7 @@ class Row:
     """One method: its cells by (task, metric); per task the mean counts of asked and implied pairs."""
 
     group: str
-    label: str
+    title: str
     arm: str | None
     cells: dict[tuple[str, str], Cell]
     questions: dict[str, tuple[float, float]]
@@ -95,8 +95,8 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
         for arm in item.rows.get(group, []):
             own = frame[frame["arm"] == arm]
             cells = _cells(own, arm, leads, printed.get(answering.get(arm, ""), {}))
-            label = item.labels.get(arm, plan.config.every_arm[arm].label)
-            rows.append(Row(group, label, arm, cells, *_questions(own)))
+            title = item.titles.get(arm, plan.config.every_arm[arm].title)
+            rows.append(Row(group, title, arm, cells, *_questions(own)))
         for row in paper.rows.get(group, {}):
             if paper.arms.get(row) not in item.arms:
                 cells = {place: Cell(published=printed[row].get(place)) for place in places}

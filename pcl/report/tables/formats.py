@@ -33,7 +33,7 @@ def to_csv(table: FilledTable) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     for row in table.rows:
-        values: list[Any] = [row.group, row.label, row.arm or NO_VALUE]
+        values: list[Any] = [row.group, row.title, row.arm or NO_VALUE]
         for task in table.tasks:
             for metric in PAPER_METRICS:
                 cell = row.cells[task, metric]
@@ -145,7 +145,7 @@ def _grid(
         header += [f"{task} {METRIC_NAMES[metric]}" for metric in PAPER_METRICS] + [f"{task} questions"] * table.asks
     body = []
     for row in table.rows:
-        line = [escape(row.group), escape(row.label)]
+        line = [escape(row.group), escape(row.title)]
         for task in table.tasks:
             for metric in PAPER_METRICS:
                 cell = row.cells[task, metric]
