@@ -7,6 +7,10 @@ What is filled in stands below or inside a comment that names the tables in docs
 
 In a Markdown table, the column `ours` is filled, or each column whose head is an arm, or a row of the group that the
 column `method` names: with mean ± standard deviation of ACC, or with "not run".
+
+Of docs/results/seeds/seeds.csv a comment names arm, task and column, and what of it over seeds:
+
+    <!-- seeds: adc digits10-2 test_acc spread -->0.935 ± 0.020<!-- /seeds -->             or mean, or least
 """
 
 from __future__ import annotations
@@ -16,17 +20,19 @@ import re
 import shutil
 from functools import cache
 from pathlib import Path
+from statistics import fmean, stdev
 
 from pcl import config
 from pcl.config import Table
 from pcl.report.words import NO_VALUE, NOT_RUN
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "docs" / "results" / "demo"
+RESULTS = ROOT / "docs" / "results"
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 STUDY = "demo"
 MARKED_TABLE = re.compile(r"(?<=<!-- demo: )([\w, -]+)( -->\n\n)((?:\|.*\n)+)")
 MARKED_NUMBER = re.compile(r"(<!-- demo: (\w+) (\S+) ([^>]+?) -->)[^<]*(<!-- /demo -->)")
+MARKED_SEEDS = re.compile(r"(<!-- seeds: (\S+) (\S+) (\w+) (spread|mean|least) -->)[^<]*(<!-- /seeds -->)")
 
 Cells = dict[str, str]
 
@@ -34,7 +40,8 @@ Cells = dict[str, str]
 def fill(page: str) -> str:
     """The page with what is from the demo's tables put in anew."""
     page = MARKED_TABLE.sub(lambda found: f"{found[1]}{found[2]}{_table(found[1].split(', '), found[3])}", page)
-    return MARKED_NUMBER.sub(lambda found: f"{found[1]}{_number(found[2], found[3], found[4])}{found[5]}", page)
+    page = MARKED_NUMBER.sub(lambda found: f"{found[1]}{_number(found[2], found[3], found[4])}{found[5]}", page)
+    return MARKED_SEEDS.sub(lambda found: f"{found[1]}{_over_seeds(*found.groups()[1:5])}{found[6]}", page)
 
 
 def _table(names: list[str], text: str) -> str:
@@ -60,7 +67,7 @@ def _score(names: list[str], row: Cells, column: str) -> str:
     for name in names:
         if words.get("orientation", _spec(name).orientation) != _spec(name).orientation:
             continue
-        for found in _read(name):
+        for found in _read(f"demo/{name}"):
             task = words["task"] if "task" in words else _only_task(found)
             if all(found[key] == value for key, value in wanted.items()) and f"{task} ACC mean" in found:
                 mean, std = found[f"{task} ACC mean"], found[f"{task} ACC std"]
@@ -72,11 +79,21 @@ def _score(names: list[str], row: Cells, column: str) -> str:
 
 def _number(name: str, arm: str, column: str) -> str:
     """One number of a table: counts as counts, shares with three digits."""
-    found = next((row for row in _read(name) if row["arm"] == arm), {})
+    found = next((row for row in _read(f"demo/{name}") if row["arm"] == arm), {})
     if column not in found:
         raise SystemExit(f"docs/results/demo/{name}.csv: has no {column!r} of the arm {arm!r}")
     value = float(found[column])
     return f"{value:.3f}" if value < 1 else f"{value:,.0f}"
+
+
+def _over_seeds(arm: str, task: str, column: str, what: str) -> str:
+    """What a column of seeds.csv holds over the seeds of one arm on one task."""
+    found = [float(row[column]) for row in _read("seeds/seeds") if (row["arm"], row["task"]) == (arm, task)]
+    if not found:
+        raise SystemExit(f"docs/results/seeds/seeds.csv: has no row of the arm {arm!r} on {task!r}")
+    if what == "spread":
+        return f"{fmean(found):.3f} ± {stdev(found):.3f}"
+    return f"{fmean(found) if what == 'mean' else min(found):.3f}"
 
 
 def _cells(line: str) -> list[str]:
@@ -111,9 +128,8 @@ def main() -> None:
     made = [path for name in found.every_table if (path := ROOT / "reports" / f"{name}.csv").exists()]
     if not made:
         raise SystemExit("reports/: has no table yet; make them with `make reports`")
-    RESULTS.mkdir(parents=True, exist_ok=True)
     for path in made:
-        shutil.copy(path, RESULTS / path.name)
+        shutil.copy(path, RESULTS / "demo" / path.name)
     for page in PAGES:
         page.write_text(fill(page.read_text()))
 

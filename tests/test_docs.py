@@ -15,7 +15,7 @@ from PIL import Image
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from pcl import config, inventory, orientations, registry
+from pcl import artifacts, config, inventory, orientations, registry
 from pcl.cli import main
 from pcl.engine.stage import DeepSettings
 from pcl.plan import Plan, Plans
@@ -410,6 +410,7 @@ def test_numbers_of_the_demo_are_those_of_its_tables(page, filling):
 @each_page
 def test_every_mean_with_a_spread_says_which_table_it_is_from(page):
     text = re.sub(r"<!-- demo: [\w, ]+ -->\n\n(?:\|.*\n)+", "", page.read_text())
+    text = re.sub(r"<!-- (demo|seeds): [^>]+ -->[^<]*<!-- /\1 -->", "", text)
     assert not re.findall(r"\d ± \d.*", text)
 
 
@@ -417,7 +418,7 @@ def test_every_mean_with_a_spread_says_which_table_it_is_from(page):
 def test_tables_of_the_demo_have_rows_that_params_names(path):
     with path.open(newline="") as file:
         arms = [row["arm"] for row in csv.DictReader(file)]
-    assert arms == plans().config.every_table[path.stem].arms
+    assert set(arms) <= set(plans().config.every_table[path.stem].arms)
 
 
 PAGE = """
@@ -442,6 +443,8 @@ PAGE = """
 
 They imply <!-- demo: cross dcc+hard digits10-4 implied -->1<!-- /demo --> pairs, score
 <!-- demo: cross dcc+hard digits10-4 ACC mean -->0.5<!-- /demo -->, and 7 stays 7.
+Over seeds <!-- seeds: adc d test_acc spread -->?<!-- /seeds -->, <!-- seeds: adc d test_acc mean -->?<!-- /seeds -->,
+at least <!-- seeds: adc d test_acc least -->?<!-- /seeds -->.
 """
 
 
@@ -453,7 +456,8 @@ def test_only_what_is_marked_is_filled_in(filling, tmp_path, monkeypatch):
         "DCC,random,dcc,not run,not run,not run\nDCC,hard,dcc+hard,0.25,0.125,7363.4\n",
     }
     for name, text in tables.items():
-        (tmp_path / f"{name}.csv").write_text(text)
+        artifacts.write(tmp_path / "demo" / f"{name}.csv", text)
+    artifacts.write(tmp_path / "seeds" / "seeds.csv", "arm,task,test_acc\nadc,d,0.3\nadc,e,1\ndcc,d,1\nadc,d,0.5\n")
     monkeypatch.setattr(filling, "RESULTS", tmp_path)
     filling._read.cache_clear()
     found = filling.fill(PAGE)
@@ -466,7 +470,12 @@ def test_only_what_is_marked_is_filled_in(filling, tmp_path, monkeypatch):
         "| DCC | full | not run | 0.250 ± 0.125 |",
         "They imply <!-- demo: cross dcc+hard digits10-4 implied -->7,363<!-- /demo --> pairs, score",
         "<!-- demo: cross dcc+hard digits10-4 ACC mean -->0.250<!-- /demo -->, and 7 stays 7.",
+        "Over seeds <!-- seeds: adc d test_acc spread -->0.400 ± 0.141<!-- /seeds -->, "
+        "<!-- seeds: adc d test_acc mean -->0.400<!-- /seeds -->,",
+        "at least <!-- seeds: adc d test_acc least -->0.300<!-- /seeds -->.",
     ]
     assert filling.fill(found) == found
     with pytest.raises(SystemExit, match="has no 'digits10-4 asked' of the arm 'dcc'"):
         filling.fill("<!-- demo: cross dcc digits10-4 asked -->1<!-- /demo -->")
+    with pytest.raises(SystemExit, match="has no row of the arm 'pcl' on 'd'"):
+        filling.fill("<!-- seeds: pcl d test_acc mean -->1<!-- /seeds -->")

@@ -157,9 +157,10 @@ def test_it_is_drawn_and_shown(content: dict, precomputed: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", registry.names("pcl.report.figures", "Figure"))
-def test_every_kind_says_what_it_is_in_pcl_list(kind: str) -> None:
-    listed = {name: line for what, name, line, _ in inventory.registered() if what == "figure"}
-    assert listed[kind]
+def test_every_kind_says_what_it_is_and_whence_in_pcl_list(kind: str) -> None:
+    listed = {name: (line, source) for what, name, line, source in inventory.registered() if what == "figure"}
+    line, source = listed[kind]
+    assert line.endswith(".") and source
 
 
 def test_every_figure_says_on_how_many_images(plan: Plan, summary: pd.DataFrame, images: Images) -> None:

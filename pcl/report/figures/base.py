@@ -32,7 +32,7 @@ class Drawing(NamedTuple):
 
 
 class Figure(ABC):
-    """One figure of a study. The first line of a kind's docstring is its line in `pcl list`."""
+    """One figure of a study. The first line of a kind's docstring and its source stand in `pcl list`."""
 
     Settings: ClassVar[type[FigureSettings]]
     settings: FigureSettings

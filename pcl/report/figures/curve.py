@@ -44,7 +44,10 @@ class CurveSettings(FigureSettings):
 
 
 class Figure(base.Figure):
-    """Scores against the number of questions: means, a band of ± one standard deviation, and a point per seed."""
+    """Scores against the number of questions: means, a band of ± one standard deviation, and a point per seed.
+
+    Source: Geng et al., AAAI-25, Fig. 4.
+    """
 
     Settings = CurveSettings
     settings: CurveSettings

@@ -48,7 +48,10 @@ class ProjectionSettings(FigureSettings):
 
 
 class Figure(base.Figure):
-    """Features before and after training, brought to two dimensions by t-SNE and UMAP."""
+    """Features before and after training, brought to two dimensions by t-SNE and UMAP.
+
+    Source: Geng et al., AAAI-25, Fig. 5.
+    """
 
     Settings = ProjectionSettings
     settings: ProjectionSettings
