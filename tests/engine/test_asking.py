@@ -62,6 +62,20 @@ class TestQuestions:
         ]
         assert [(a.number, a.stage) for a in session.known.answers] == [(n, "train") for n in range(1, 8)]
 
+    def test_the_answer_just_paid_for_is_trained_on_in_its_own_step(self, make_session, drive, method, monkeypatch):
+        session, loss, known = make_session(budget=7), method.loss, []
+
+        def costs(outputs, batch, session):
+            last = session.known.answers[-1]
+            if (batch.epoch, batch.step) == (last.epoch, last.step):
+                a, b = (batch.index.tolist().index(image) for image in (last.i, last.j))
+                known.append((last.same, bool(batch.must[a, b]), bool(batch.cannot[a, b])))
+            return loss(outputs, batch, session)
+
+        monkeypatch.setattr(method, "loss", costs)
+        drive(session, [ACTIVE])
+        assert known == [(a.same, a.same, not a.same) for a in session.known.answers] and len(known) == 7
+
     def test_pairs_that_are_trained_on_are_no_occasion_to_ask(self, make_session, drive):
         """Batches of pairs follow those of images: three of these, whatever is known."""
         session = make_session(budget=100)

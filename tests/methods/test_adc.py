@@ -63,6 +63,28 @@ class TestRounds:
         given_a_start, _ = adc(autoencoder={"epochs": 1})
         assert [stage.name for stage in given_a_start.stages()] == ["autoencode", *(name for name, _ in turns)]
 
+    def test_each_train_on_pairs_by_their_own_rate_and_on_images_by_that_of_all(self, told):
+        chosen = {"rounds": 2, "epochs": 8, "batch_size": 9, "optimizer": "adam", "lr": 0.03, "max_pairs": 77}
+        pairs = {"pair_epochs": 5, "pair_lr": 0.05, "pair_batch": 6}
+        s = Method.Settings(image_size=8, **chosen, **pairs, momentum=0.6, strategy="hard")
+        one, cluster, other, _ = Method(s, 2, 11).stages()
+        drawn = {"first": 6, "pool": (0, 2)}
+        assert told(one) == {
+            "name": "pairs1",
+            "epochs": 5,
+            "batches": {"size": 12, "streams": ("pairs",), "views": (), "max_pairs": 77},
+            "optimiser": {"name": "rmsprop", "lr": 0.05, "momentum": 0.6},
+            "questions": drawn,
+        }
+        assert told(other)["questions"] == {"first": 5, "by": s.strategy, "pool": (1, 2)}
+        assert told(cluster) == {
+            "name": "cluster1",
+            "epochs": 8,
+            "batches": {"size": 9, "views": (), "max_pairs": 77},
+            "optimiser": {"lr": 0.03, "momentum": 0.6},
+            "frozen_statistics": True,
+        }
+
     def test_ask_about_disjoint_parts_of_the_images(self, adc, questions):
         """So that no pair is asked about twice."""
         method, session = adc()

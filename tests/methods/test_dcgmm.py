@@ -133,6 +133,8 @@ class TestTheRate:
         rates = watch(method, "after_step", lambda *_: session.optimizer.param_groups[0]["lr"])
         train(method, session)
         assert rates[1:] == pytest.approx([1e-2, 1e-2, 0.9e-2, 0.9e-2, 0.81e-2])
+        other, _ = dcgmm(lr_decay=0.5, decay_every=2)
+        assert [other.stages()[-1].optimiser.schedule(t) for t in (1.9, 2, 4)] == pytest.approx([1, 0.5, 0.25])
         cluster = type(method)(type(method).Settings(), 2, 0).stages()[-1]
         assert [cluster.optimiser.schedule(t) for t in (0, 19.9, 20, 45, 499)] == pytest.approx(
             [1, 1, 0.9, 0.81, 0.9**24]

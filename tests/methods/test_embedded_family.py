@@ -48,9 +48,11 @@ class TestTheAutoencoder:
             found, expected = (weights(s.network[part], buffers=True) for s in (session, twin))
             assert all(torch.equal(found[key], value) for key, value in expected.items())
 
-    def test_restores_what_was_blotted_out(self, start, train, watch):
-        """A fifth of the values are set to zero, and the loss is against the image as it was."""
-        method, session = start("sdec", n=40, **SETTINGS | {"autoencoder": {"epochs": 1, "batch_size": 20}})
+    @pytest.mark.parametrize("share", [0.2, 0.6])
+    def test_restores_what_was_blotted_out(self, start, train, watch, share):
+        """A share of the values is set to zero, and the loss is against the image as it was."""
+        chosen = {"epochs": 1, "batch_size": 20, "corruption": share}
+        method, session = start("sdec", n=40, **SETTINGS | {"autoencoder": chosen})
         backbone, inputs = session.network["backbone"], []
         backbone.register_forward_pre_hook(
             lambda _, given: inputs.append(given[0].clone()) if backbone.training else None
@@ -60,8 +62,21 @@ class TestTheAutoencoder:
         train(method, session, "autoencode")
         for corrupted, (decoded, images), value in zip(inputs, seen, values, strict=True):
             gone = corrupted != images
-            assert (corrupted[gone] == 0).all() and 0.15 < gone.float().mean() < 0.25
+            assert (corrupted[gone] == 0).all() and abs(gone.float().mean() - share) < 0.05
             assert value.item() == pytest.approx(F.mse_loss(decoded, images).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("name", "smoothing"), [("sdec", 0.0), ("adc", 0.0), ("dcc", 1e-6)])
+def test_only_dcc_smooths_what_the_target_is_held_against(start, train, watch, name, smoothing):
+    """Where q is next to nothing that is half a nat: as released."""
+    method, session = start(name, budget=0, **SETTINGS, kl_weight=1.0) if name == "dcc" else start(name, **SETTINGS)
+    steps = watch(method, "loss", lambda out, batch, _: (out, batch))
+    train(method, session)
+    out, batch = steps[-1]
+    session.state = {"target_distribution": torch.full((20, 2), 0.5)}
+    rare = torch.tensor([[1e-6, 1 - 1e-6]]).repeat(len(out["p"]), 1)
+    kl = sum(0.5 * np.log(0.5 / (q + smoothing)) for q in (1e-6, 1 - 1e-6))
+    assert method.terms(out | {"p": rare}, batch, session)["kl"].item() == pytest.approx(kl, rel=1e-3)
 
 
 class TestDCC:

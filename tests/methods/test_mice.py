@@ -113,6 +113,14 @@ class TestTheQueue:
         assert 0.9 * bound < noise.abs().max() <= bound
         assert torch.equal(queues[1], torch.cat([keys[0], keys[1], noise[12:]]))
 
+    def test_begins_as_noise_of_the_run_s_seed(self, mice):
+        method, session = mice()
+        memory, found = session.network["memory"], []
+        for session.seed in (0, 1, 0):
+            method.start_stage(session)
+            found.append(memory.queue.clone())
+        assert torch.equal(found[0], found[2]) and not torch.equal(found[0], found[1])
+
     def test_must_be_smaller_than_the_set(self, mice, train):
         """An image's own key would be among those it is told apart from."""
         method, session = mice(queue=20)

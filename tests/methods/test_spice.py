@@ -26,7 +26,7 @@ SETTINGS = {
     "confidence": 0.0,
     "semi_epochs": 1,
     "semi_batch": 2,
-    "semi_momentum": 0.7,
+    "semi_momentum": 0.6,
 }
 three = pytest.mark.parametrize("clusters", [2, 3, 4])
 
@@ -110,6 +110,26 @@ class TestContrast:
                 slow = network["teacher"]
                 assert torch.allclose(k, slow["instance"](slow["backbone"](second)), atol=1e-5)
 
+    def test_an_image_is_told_from_the_queue_by_its_own_key(self, spice, train, watch):
+        """Image by image, at a temperature of its own."""
+        method, session = spice(moco_temperature=0.3)
+        seen = watch(method, "loss", lambda out, _, s: (out["q"], out["k"], s.state["queue"]))
+        values = watch(method, "loss", lambda terms, *_: terms["contrast"], after=True)
+        train(method, session, "moco")
+        for (q, k, queue), value in zip(seen, values, strict=True):
+            own = [math.exp(float(a @ b) / 0.3) for a, b in zip(q, k, strict=True)]
+            others = [sum(math.exp(float(a @ old) / 0.3) for old in queue) for a in q]
+            losses_of = [math.log((x + y) / x) for x, y in zip(own, others, strict=True)]
+            assert value.item() == pytest.approx(sum(losses_of) / len(q), rel=1e-4)
+
+    def test_queue_begins_as_noise_of_the_run_s_seed(self, spice):
+        method, session = spice()
+        session.stage, found = method.stages()[0], []
+        for session.seed in (0, 1, 0):
+            method.start_stage(session)
+            found.append(session.state["queue"])
+        assert torch.equal(found[0], found[2]) and not torch.equal(found[0], found[1])
+
     def test_queue_must_be_smaller_than_the_set(self, spice, train):
         method, session = spice(moco_queue=24)
         with pytest.raises(UserError, match=r"moco_queue: 24 .* only 24 training images"):
@@ -128,6 +148,11 @@ class TestHeads:
         assert changed == {"heads", "cluster"}
         assert session.state["features"].equal(session.predict(method.embed))
 
+    @pytest.mark.parametrize("heads", [1, 5])
+    def test_are_as_many_as_is_said(self, spice, heads):
+        _, session = spice(heads=heads)
+        assert session.network["heads"](torch.zeros(4, 16)).shape == (heads, 4, 2)
+
     @pytest.mark.parametrize(("every", "expected"), [(1, [0, 1, 2, 3, 4]), (2, [0, 2, 4]), (3, [0, 3]), (9, [0])])
     def test_label_anew_every_so_many_epochs(self, spice, train, watch, every, expected):
         method, session = spice(relabel_every=every, semi_epochs=0, moco_epochs=1)
@@ -139,9 +164,10 @@ class TestHeads:
         assert [t for t in range(5) if t == 0 or labels[t] is not labels[t - 1]] == expected
 
     @three
-    def test_are_labelled_by_their_own_prototypes(self, spice, train, clusters):
-        """Naively, head by head: the surest half of N/K images make a prototype; the N/K nearest get the label."""
-        method, session = spice(clusters=clusters, epochs=1)
+    @pytest.mark.parametrize(("center_ratio", "label_ratio"), [(0.5, 1.0), (0.25, 0.7), (1.0, 0.5)])
+    def test_are_labelled_by_their_own_prototypes(self, spice, train, clusters, center_ratio, label_ratio):
+        """Naively, head by head: the surest part of N/K images make a prototype, whose nearest part get the label."""
+        method, session = spice(clusters=clusters, epochs=1, center_ratio=center_ratio, label_ratio=label_ratio)
         session.stage = next(stage for stage in method.stages() if stage.name == "self")
         method.start_stage(session)
         method.start_epoch(session)
@@ -152,11 +178,11 @@ class TestHeads:
         assert session.state["labels"].shape == (3, 24, clusters)
         for head in range(3):
             for k in range(clusters):
-                surest = sorted(range(24), key=lambda i: -float(p[head, i, k]))[: share // 2]
+                surest = sorted(range(24), key=lambda i: -float(p[head, i, k]))[: int(center_ratio * share)]
                 prototype = sum(unit[i] for i in surest) / len(surest)
                 similarity = unit @ prototype
                 labelled = session.state["labels"][head, :, k]
-                assert labelled.sum() == share
+                assert labelled.sum() == int(label_ratio * share)
                 assert similarity[labelled].min() >= similarity[~labelled].max() - 1e-6
 
     def test_learn_from_strong_views_by_the_mean_of_their_losses(self, spice, train, watch):
@@ -223,6 +249,55 @@ class TestReliable:
         assert len(set(counts[counts > 0].tolist())) == 1
         assert (counts > 0).equal(found.bincount(minlength=clusters) > 0)
 
+    def started(self, spice, seed, **settings):
+        """Features of three noisy kinds, what the cluster head makes of them, and who is reliable for a seed."""
+        method, session = spice(n=60, clusters=3, **settings)
+        session.stage = method.stages()[-1]
+        h = (
+            torch.rand(60, 16, generator=torch.Generator().manual_seed(seed))
+            + 0.7 * torch.eye(16)[torch.arange(60) % 3]
+        )
+        head = torch.nn.Linear(16, 3, bias=False)
+        with torch.no_grad():
+            head.weight.copy_(2 * torch.eye(3, 16))
+            session.network["cluster"].layers = head
+            p = session.network["cluster"](h)
+
+        def kept(seed=0):
+            session.seed, session.state = seed, {"features": h}
+            method.start_stage(session)
+            return session.state["reliable"].tolist()
+
+        return h, p, kept
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_images_share_their_cluster_with_their_neighbours_and_are_sure_of_it(self, spice, seed):
+        """Naively, by cosine, an image among its own nearest; the smallest cluster's are all kept."""
+        h, p, kept = self.started(spice, seed, neighbours=10, agreement=0.6, confidence=0.6)
+        unit, clusters, groups = F.normalize(h), p.argmax(1).tolist(), {}
+        for i in range(60):
+            nearest = sorted(range(60), key=lambda j, i=i: -float(unit[i] @ unit[j]))[:10]
+            groups.setdefault(clusters[i], [])
+            if sum(clusters[j] == clusters[i] for j in nearest) >= 6 and p[i].max() > 0.6:
+                groups[clusters[i]].append(i)
+        assert all(groups.values()), "every cluster has some"
+        size, found = min(map(len, groups.values())), kept()
+        for k, trusted in groups.items():
+            chosen = [i for i in found if clusters[i] == k]
+            assert len(chosen) == size < len([c for c in clusters if c == k]) and set(chosen) <= set(trusted)
+        assert len({tuple(kept(seed)) for seed in range(9)}) > 1, "who is cut is drawn by the run's seed"
+        assert found == kept()
+
+    @pytest.mark.parametrize(("batch", "least"), [(12, 4), (8, 2), (2, 1)])
+    def test_where_none_is_sure_enough_the_surest_stand_in(self, spice, batch, least):
+        """As many as a batch holds of each cluster, one at least."""
+        _, p, kept = self.started(spice, 0, confidence=1.0, semi_batch=batch)
+        clusters, expected = p.argmax(1), []
+        for k in clusters.unique():
+            members = (clusters == k).nonzero().flatten().tolist()
+            expected += sorted(members, key=lambda i: -float(p[i].max()))[:least]
+        assert kept() == sorted(expected)
+
 
 class TestClassifier:
     @pytest.mark.parametrize("start_from", ["random", "self"])
@@ -256,7 +331,7 @@ class TestClassifier:
         trained = set(weights(network["classifier"]))
         for step in steps:
             for name, value in step.items():
-                naive[name] = 0.7 * naive[name] + 0.3 * value if name in trained else value
+                naive[name] = 0.6 * naive[name] + 0.4 * value if name in trained else value
         for name, value in weights(network["average"], buffers=True).items():
             assert torch.allclose(value.float(), naive[name].float(), atol=1e-6), name
         images = session.images.unaugmented(np.arange(24))
@@ -291,11 +366,11 @@ class TestClassifier:
         method, session = spice(augmentation=still, semi_epochs=2)
         in_semi = during(method, "semi", session, lambda _, batch: (batch.views[2], batch.more["clusters"]))
         seen = watch(method, "forward", in_semi)
-        weak_views = []
+        recipes = []
         view = session.view
 
         def unshifted(index, recipe, generator):
-            weak_views.append(recipe)
+            recipes.append(recipe)
             return session.images.unaugmented(index) if recipe == "weak" else view(index, recipe, generator)
 
         session.view = unshifted
@@ -305,7 +380,8 @@ class TestClassifier:
             who = torch.cdist(views.flatten(1), pictures.flatten(1)).argmin(1).tolist()
             assert set(who) <= set(where)
             assert [session.state["clusters"][where.index(image)] for image in who] == clusters.tolist()
-        assert "weak" in weak_views
+        steps = len(kept(seen))
+        assert recipes[-3 * steps :] == ["weak", "strong", "weak"] * steps, "the labelled ones come last"
 
 
 class TestPretraining:
