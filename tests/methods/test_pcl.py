@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from pcl.methods.pcl import Method
 
-DISTINCT = {"temperature": 0.7, "column_temperature": 1.3, "emphasis": 3.0}  # no two alike, none a default
+# No two alike, and none a default.
+DISTINCT = {"temperature": 0.7, "column_temperature": 1.3, "emphasis": 3.0, "pair_weight": 1.9}
 SWITCHES = {  # the register of docs/methods/pcl.md, as printed and as released
     "self_term": (True, False),
     "scale": ("paper", "release"),
@@ -101,17 +102,31 @@ def balance_term(p, s):
     return sum(math.log(len(p[0])) + negative_entropy(mean(view)) for view in views)
 
 
+def pairs_term(p, must, cannot):
+    """The mean of −log(p_i·p_j) over must-linked rows and of −log(1 − p_i·p_j) over cannot-linked ones."""
+    n, found = len(must), []
+    for i, a in enumerate(p):
+        for j, b in enumerate(p):
+            if must[i % n][j % n]:
+                found.append(-math.log(dot(a, b)))
+            elif cannot[i % n][j % n]:
+                found.append(-math.log(1 - dot(a, b)))
+    return sum(found) / max(len(found), 1)
+
+
 def expected(z, p, links, s):
     """Every term of the loss by name."""
     of_z = [[cosine(a, b) / s["temperature"] for b in z] for a in z]
     form, tau = (dot, 1.0) if s["cluster_similarity"] == "dot" else (cosine, s["temperature"])
     of_p = [[form(a, b) / tau for b in p] for a in p]
-    return {
+    terms = {
         "instance": rows_term(of_z, links, s),
         "cluster": rows_term(of_p, links, s),
         "column": columns_term(p, s),
         "balance": balance_term(p, s),
     }
+    must, cannot, _ = links
+    return terms | ({"pairs": s["pair_weight"] * pairs_term(p, must, cannot)} if s["pair_weight"] else {})
 
 
 def example(seed, images=4, clusters=3):
@@ -150,6 +165,10 @@ class TestTheLoss:
         self.check(chosen, seed, clusters)
 
     @pytest.mark.parametrize("seed", range(3))
+    def test_without_known_pairs_of_clusters(self, seed):
+        self.check({"pair_weight": 0.0}, seed)
+
+    @pytest.mark.parametrize("seed", range(3))
     def test_with_the_printed_sign_of_the_entropy(self, seed):
         self.check({"balance": "printed"}, seed)
 
@@ -157,9 +176,12 @@ class TestTheLoss:
         """And what else sets them apart: first questions, evaluation, residual path and temperatures."""
         common = {"closure": "full", "parity": False, "extend_proportion": 0.0, "emphasis": 4.0}
         own = {
-            "paper": PRINTED | {"initial_questions": 100, "temperature": 1.0, "column_temperature": 2.0},
-            "release": RELEASED | {"initial_questions": 0, "temperature": 1.0, "column_temperature": 2.0},
-            "ours": RELEASED | {"initial_questions": 100, "temperature": 0.5, "column_temperature": 1.0},
+            "paper": PRINTED
+            | {"pair_weight": 0.0, "initial_questions": 100, "temperature": 1.0, "column_temperature": 2.0},
+            "release": RELEASED
+            | {"pair_weight": 0.0, "initial_questions": 0, "temperature": 1.0, "column_temperature": 2.0},
+            "ours": RELEASED
+            | {"pair_weight": 1.0, "initial_questions": 100, "temperature": 0.5, "column_temperature": 1.0},
         }
         assert own.keys() == Method.presets.keys()
         for name, values in own.items():
