@@ -223,6 +223,20 @@ class TestQuestionsInAPool:
         assert seen.known_when_asked == [None] * 7
         assert session.known.constraints.implied_must == 28 - 7
 
+    def test_in_every_round_are_as_many_as_are_left_of_the_stage_s_own(self, make_session, drive, choose):
+        counts = []
+
+        class TwoAtATime(Strategy):
+            version = 1
+
+            def select(self, view, count):
+                counts.append(count)
+                return [(a, b, {}) for a, b in view.candidates.nonzero()[:2].tolist()]
+
+        session, by = make_session(n=24, budget=30, closure="none"), choose(TwoAtATime)
+        drive(session, [self.asking(3, by, 0), self.asking(5, by, 1)])
+        assert counts == [3, 1, 5, 3, 1] and session.known.spent == 8
+
     @pytest.mark.parametrize("by", ["random", "joint", "hub_boundary"])
     def test_unsure_costs_nothing_and_is_never_asked_again(self, make_session, drive, by):
         session = make_session(n=12, budget=30)
@@ -280,6 +294,19 @@ class TestWhatAStrategySees:
         assert torch.allclose(view.views.flatten(0, 1), outputs[0]["z"], atol=1e-6)
         assert torch.equal(view.p, outputs[0]["p"][:8])
         assert not view.views.requires_grad and not view.p.requires_grad
+
+    def test_it_draws_anew_at_every_step(self, make_session, drive, choose):
+        draws = []
+
+        class Draws(Strategy):
+            version = 1
+
+            def select(self, view, count):
+                draws.append(torch.rand(1, generator=view.generator).item())
+                return []
+
+        drive(make_session(), [stage("train", 2, strategy=choose(Draws))])
+        assert len(set(draws)) == len(draws) == 6
 
     def test_draws_are_its_own_in_every_stage_epoch_and_step(self, make_session):
         draws, z, p = [], torch.ones(1, 4, 4), torch.full((4, 2), 0.5)
