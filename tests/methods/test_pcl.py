@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from pcl.errors import UserError
 from pcl.methods.pcl import Method
 
 # No two alike, and none a default.
@@ -274,6 +275,32 @@ class TestTheNetwork:
     def test_has_as_many_answers_as_clusters(self, start, clusters):
         method, session = start("pcl", clusters=clusters, features=6)
         assert session.predict(method.probabilities).shape == (20, clusters)
+
+
+class TestWhatIsScored:
+    def method(self, **chosen):
+        return Method(Method.Settings(batch_size=8, augmentation={"mean": [0.5], "std": [0.5]}, **chosen), 2, 0)
+
+    @pytest.mark.parametrize(("images", "whole"), [(20, 16), (16, 16), (8, 8), (7, 0)])
+    def test_is_every_image_or_as_released_those_of_whole_batches(self, images, whole):
+        assert self.method().scored(images) == images
+        assert self.method(drop_last_evaluation=True).scored(images) == whole
+
+    def test_must_be_something(self):
+        for images in ({"train": 20, "test": 8}, {"train": 8, "test": 20}):
+            self.method(drop_last_evaluation=True).check(images, 1)
+        for images in ({"train": 20, "test": 7}, {"train": 7, "test": 20}):
+            self.method().check(images, 1)
+            message = "^drop_last_evaluation: batches of 8 leave none of 7 images to score; lower batch_size$"
+            with pytest.raises(UserError, match=message):
+                self.method(drop_last_evaluation=True).check(images, 1)
+
+    def test_is_normalised_by_a_value_for_each_channel_or_for_all(self):
+        self.method().check({"train": 20, "test": 20}, 3)
+        two = Method(Method.Settings(augmentation={"mean": [0.5, 0.5], "std": [0.5]}), 2, 0)
+        two.check({"train": 20, "test": 20}, 2)
+        with pytest.raises(UserError, match=r"^augmentation\.mean: 2 values, but the images have 3 channels"):
+            two.check({"train": 20, "test": 20}, 3)
 
 
 class TestTheLinks:
