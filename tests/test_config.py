@@ -460,6 +460,6 @@ class TestCross:
         assert "on_request.table3: another table or figure has this name" in refused(
             lambda c: c["on_request"].update(table3=c["tables"]["table3"])
         )
-        assert "tables.table3.labels: no arm of the table 'pcll'" in refused(
-            lambda c: c["tables"]["table3"].update(labels={"pcll": "x"})
+        assert "tables.table3.titles: no arm of the table 'pcll'" in refused(
+            lambda c: c["tables"]["table3"].update(titles={"pcll": "x"})
         )

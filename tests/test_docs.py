@@ -133,6 +133,8 @@ def test_pcl_commands_parse(page):
             }
             continue
         command = main.commands.get(words[0])
+        if isinstance(command, click.Group):
+            command, words = command.commands.get(words[1]), words[1:]
         assert command is not None, f"{line}: no such command; known: {', '.join(main.commands)}"
         options = {o for parameter in command.params for o in parameter.opts + parameter.secondary_opts}
         given = {word.partition("=")[0] for word in words[1:] if word.startswith("--")}
@@ -270,7 +272,7 @@ def test_the_example_of_own_pictures_is_one(tmp_path, there):
     (text,) = PICTURES
     for name in ("beach", "forest", "kitchen", "office") if there else ():
         (tmp_path / "photos" / name).mkdir(parents=True)
-        for number in range(3):
+        for number in range(100):
             Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / "photos" / name / f"{number}.png")
     YAML(typ="safe", pure=True).dump(
         merged(config.read_yaml(ROOT / "params.yaml"), read(text)), tmp_path / "params.yaml"
@@ -278,7 +280,7 @@ def test_the_example_of_own_pictures_is_one(tmp_path, there):
     plans = Plans(config.load(tmp_path / "params.yaml"))
     assert inventory.problems(plans) == []
     (state,) = inventory.state_of_data(plans.studies["photos"], verify=False)
-    assert (state[0], state[1].startswith("12 pictures in ")) == ("photos", there)
+    assert (state[0], state[1].startswith("400 pictures in ")) == ("photos", there)
     found = {name: plan.every_report for name, plan in plans.studies.items()}
     assert found["photos"] == ["purpose"] and "purpose" not in found["demo"] and "table3" in found["demo"]
     assert {run.arm for run in plans.studies["photos"].runs("purpose")} == {"kmeans", "pcl"}
@@ -300,18 +302,20 @@ def test_the_example_of_an_orientation_is_one(tmp_path):
 
 @pytest.fixture
 def worked_method(tmp_path_factory, monkeypatch):
-    """The method written out in docs/extending.md, registered for the length of a test."""
-    from pcl import methods
-
-    (text,) = fences(ROOT / "docs" / "extending.md", "python")
-    path = re.match(r"# (pcl/methods/(\w+)\.py)\n", text)
-    assert path and not (ROOT / path[1]).exists()
-    folder = tmp_path_factory.mktemp("plugins")
-    (folder / f"{path[2]}.py").write_text(text)
-    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(folder)])
-    yield path[2]
-    sys.modules.pop(f"pcl.methods.{path[2]}", None)
-    vars(methods).pop(path[2], None)
+    """Every file written out in docs/extending.md, registered for the length of a test; the name of the method."""
+    written, modules = {}, []
+    for text in fences(ROOT / "docs" / "extending.md", "python"):
+        path = re.match(r"# (pcl/(\w+)/(\w+)\.py)\n", text)
+        assert path and not (ROOT / path[1]).exists()
+        package, folder = importlib.import_module(f"pcl.{path[2]}"), tmp_path_factory.mktemp("plugins")
+        (folder / f"{path[3]}.py").write_text(text)
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+        written[path[2]] = path[3]
+        modules.append((package, path[3]))
+    yield written["methods"]
+    for package, name in modules:
+        sys.modules.pop(f"{package.__name__}.{name}", None)
+        vars(package).pop(name, None)
 
 
 def test_the_worked_method_runs(worked_method, workspace, tiny_config):
