@@ -5,7 +5,6 @@ Every mistake is reported at once, with the path of its key and, for a misspelt 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from functools import cached_property
@@ -28,7 +27,7 @@ from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from pcl.errors import UserError
+from pcl.errors import UserError, did_you_mean
 from pcl.numerics import Numerics
 
 PARAMS = Path("params.yaml")
@@ -294,15 +293,6 @@ def validate(model: type[BaseModel], values: dict[str, Any], where: str) -> Any:
                 found = "" if several else f" (found {item['input']!r})"
                 problems.append(f"{key}: {message}{found}" if key else f"{message}{found}")
         raise UserError(_listed(where, list(dict.fromkeys(problems)))) from error
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of an error message about an unknown name: the nearest known one, or all of them."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if near:
-        return f" {name!r}; did you mean {near[0]!r}?"
-    return f" {name!r}; known: {', '.join(names) or 'none'}"
 
 
 def _listed(where: str, problems: list[str]) -> str:

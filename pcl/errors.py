@@ -1,4 +1,9 @@
-"""The one exception that a person is meant to read."""
+"""The one exception that a person is meant to read, and the words that many of its messages end in."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class UserError(Exception):
@@ -6,3 +11,12 @@ class UserError(Exception):
 
     The command line prints it as one message without a traceback and exits with status 2.
     """
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of an error message about an unknown name: the nearest known one, or all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if near:
+        return f" {name!r}; did you mean {near[0]!r}?"
+    return f" {name!r}; known: {', '.join(names) or 'none'}"

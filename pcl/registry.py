@@ -10,8 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pcl.config import did_you_mean
-from pcl.errors import UserError
+from pcl.errors import UserError, did_you_mean
 
 
 def names(package: str, class_name: str) -> list[str]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from pcl import artifacts
-from pcl.datasets import base
+from pcl.datasets.base import Arrays, Dataset, Split
 from pcl.errors import UserError
 
 SPLITS = ("train", "test")
@@ -48,12 +48,12 @@ class Manifest(BaseModel, extra="forbid", frozen=True):
 class Splits:
     """A prepared data set."""
 
-    train: base.Split
-    test: base.Split
+    train: Split
+    test: Split
     manifest: Manifest
 
 
-def save(folder: Path, dataset: base.Dataset, arrays: base.Arrays) -> Manifest:
+def save(folder: Path, dataset: Dataset, arrays: Arrays) -> Manifest:
     """The manifest of the folder just written. A folder without a manifest is unfinished, so it comes last.
 
     Raises:
@@ -95,9 +95,9 @@ def load(folder: Path) -> Splits:
     """
     manifest = read_manifest(folder)
     known = {name.rpartition("_")[2] for name in manifest.arrays}
-    kinds = [kind for kind in base.Split._fields if kind == "images" or f"{kind}.npy" in known]
+    kinds = [kind for kind in Split._fields if kind == "images" or f"{kind}.npy" in known]
     train, test = (
-        base.Split(**{kind: _array(folder, manifest, f"{split}_{kind}.npy") for kind in kinds}) for split in SPLITS
+        Split(**{kind: _array(folder, manifest, f"{split}_{kind}.npy") for kind in kinds}) for split in SPLITS
     )
     for name, split in zip(SPLITS, (train, test), strict=True):
         if {len(array) for array in split if array is not None} != {manifest.n.get(name)}:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from pcl.config import Strict, did_you_mean
+from pcl.config import Strict
 from pcl.constraints import Closure, Constraints
 from pcl.engine.stage import Batches, DeepSettings, Optimiser, Stage
 from pcl.engine.trainable import Trainable
-from pcl.errors import UserError
+from pcl.errors import UserError, did_you_mean
 from pcl.strategies.base import Chosen, settings_of
 
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcl import artifacts, datasets
-from pcl.config import did_you_mean, read_yaml
-from pcl.errors import UserError
+from pcl.config import read_yaml
+from pcl.errors import UserError, did_you_mean
 
 FOLDER = Path(__file__).parent
 PRINTABLE = re.compile(r"[^\s./\\][^/\\\x00-\x1f]*")

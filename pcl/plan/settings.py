@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from pcl import registry
-from pcl.config import Arm, Config, Strict, did_you_mean, validate
-from pcl.errors import UserError
+from pcl.config import Arm, Config, Strict, validate
+from pcl.errors import UserError, did_you_mean
 from pcl.methods.base import DeepSettings, Method
 
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pcl import layout, oracles, registry
 from pcl.artifacts import key
-from pcl.config import Arm, Config, OracleChoice, Study, Table, did_you_mean
-from pcl.errors import UserError
+from pcl.config import Arm, Config, OracleChoice, Study, Table
+from pcl.errors import UserError, did_you_mean
 from pcl.methods.base import Method
 from pcl.numerics import NARROWEST
-from pcl.plan import budget, settings
+from pcl.plan.budget import check as check_budget
 from pcl.plan.identities import ANY, Run, Target
+from pcl.plan.settings import arm_of, method_of, resolve, unknown_keys
 from pcl.plan.tasks import Tasks
-
-if TYPE_CHECKING:
-    from pcl.report.figures.base import Figure
 
 
 class Plan:
@@ -70,7 +68,7 @@ class Plan:
     @cache  # noqa: B019 - a plan lives as long as the process
     def settings(self, arm: str) -> Any:
         """The settings of an arm in this study; raises UserError where they cannot be resolved."""
-        found = settings.resolve(self.config, self.name, arm)
+        found = resolve(self.config, self.name, arm)
         narrow = self._method(arm).network and found.backbone.width < NARROWEST
         if narrow and self.study.numerics == "portable":
             raise UserError(
@@ -113,11 +111,11 @@ class Plan:
         """The runs behind every table and figure, each once."""
         return list({run.path: run for report in self.reports for run in self.runs(report)}.values())
 
-    def figure(self, name: str) -> Figure:
-        """A figure, of its kind; raises UserError where there is none."""
+    def figure(self, name: str) -> Any:
+        """A figure, of its kind (`pcl/report/figures/base.py`); raises UserError where there is none."""
         if name not in self.config.figures:
             raise UserError(f"figure: no such figure{did_you_mean(name, self.config.figures)}")
-        kind: type[Figure] = registry.get("pcl.report.figures", "Figure", self.config.figures[name].kind)
+        kind = registry.get("pcl.report.figures", "Figure", self.config.figures[name].kind)
         return kind(self, name)
 
     def precomputed(self, figure: str) -> Path | None:
@@ -152,7 +150,7 @@ class Plan:
             raise UserError("\n".join(problems))
 
     def _problems(self) -> Iterator[UserError | str]:
-        yield from settings.unknown_keys(self.config, self.name)
+        yield from unknown_keys(self.config, self.name)
         steps = [partial(self.settings, arm) for arm in self.config.every_arm]
         steps += [partial(self.orientations, task) for task in self.study.tasks]
         steps += [partial(self._askable, report) for report in (*self.config.every_table, *self.config.figures)]
@@ -167,7 +165,7 @@ class Plan:
         for run in self.runs(report) if self.concerns(report) else []:
             images = run.data.dataset.training_images()
             if run.budget and images is not None and run.seed == self.study.seeds[0]:
-                budget.check(run, images)
+                check_budget(run, images)
 
     def _of(self, report: str) -> Iterator[Run]:
         if report in self.config.every_table:
@@ -182,10 +180,10 @@ class Plan:
             raise UserError(f"report: no such table or figure{did_you_mean(report, known)}")
 
     def _arm(self, name: str) -> Arm:
-        return settings.arm_of(self.config, name)
+        return arm_of(self.config, name)
 
     def _method(self, arm: str) -> type[Method]:
-        return settings.method_of(self.config, arm)
+        return method_of(self.config, arm)
 
     def _source(self, task: str, arm: str, seed: int) -> Run | None:
         """The run whose features or clusters an arm takes."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from pcl import datasets, orientations
-from pcl.config import Config, Task, did_you_mean
-from pcl.errors import UserError
+from pcl.config import Config, Task
+from pcl.errors import UserError, did_you_mean
 from pcl.plan.identities import Data, Target
 
 

@@ -22,7 +22,8 @@ from pcl.folder import Folder
 from pcl.methods.base import DeepMethod
 from pcl.oracles.base import Question
 from pcl.oracles.journal import Journal
-from pcl.plan import Run, budget
+from pcl.plan import Run
+from pcl.plan.budget import check as check_budget
 from pcl.run import inputs
 from pcl.run.checkpoint import Checkpoint, record
 from pcl.run.driver import Observer, drive
@@ -62,7 +63,7 @@ def train(run: Run, labels: Labels) -> Session:
         UserError: an input is missing, the budget cannot be asked, or training diverges.
     """
     method, session = opened(run)
-    budget.check(run, session.size)
+    check_budget(run, session.size)
     start_from_pretraining(run, session)
     stages = [stage for stage in method.stages() if not stage.pretraining or run.pretraining is None]
     through(run, method, session, stages, run.folder, labels)

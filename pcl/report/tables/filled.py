@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pcl import config, intervals, stats
-from pcl.errors import UserError
+from pcl.errors import UserError, did_you_mean
 from pcl.plan import Plan
 from pcl.report.tables.paper import PAPER_METRICS, published
 from pcl.report.words import NO_VALUE, NOT_RUN
@@ -78,7 +78,7 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
     """
     known = plan.config.every_table
     if name not in known:
-        raise UserError(f"table: no such table{config.did_you_mean(name, known)}")
+        raise UserError(f"table: no such table{did_you_mean(name, known)}")
     item = known[name]
     tasks = plan.tasks(item)
     frame = stats.of_runs(summary, plan.runs(name))
