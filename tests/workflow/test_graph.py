@@ -12,15 +12,16 @@ from pcl import config
 from pcl.plan import Plan
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = config.load(ROOT / "params.yaml")
+FULL = Path(__file__).parents[1] / "params.full.yaml"
+PARAMS = config.load(FULL)
 
 
 @pytest.fixture
 def checkout(source, tmp_path):
-    """The project with the params.yaml that it ships, nothing built."""
+    """The project with a full params.yaml, nothing built."""
     tree = type(source)(tmp_path / "checkout")
     source.run("git", "clone", "-q", source.path, tree.path)
-    shutil.copy(ROOT / "params.yaml", tree / "params.yaml")
+    shutil.copy(FULL, tree / "params.yaml")
     return tree
 
 
@@ -36,15 +37,15 @@ def test_snakemake_finds_nothing_to_mend(checkout):
 def test_the_graph_of_the_paper_is_built_without_its_data(checkout):
     done = checkout.run("snakemake", "-n", "reports/paper/index.html")
     assert done.seconds < 10
-    runs = Plan(SHIPPED, "paper").all_runs()
+    runs = Plan(PARAMS, "paper").all_runs()
     assert counts(done)["train"] == len(runs)
     assert counts(done)["pretrain"] == len({run.pretraining.path for run in runs if run.pretraining})
-    assert counts(done)["table"] == len(SHIPPED.tables)
+    assert counts(done)["table"] == len(PARAMS.tables)
 
 
 def test_one_table_needs_its_own_runs_only(checkout):
     done = checkout.run("snakemake", "-n", "reports/paper/table5.csv")
-    runs = Plan(SHIPPED, "paper").runs("table5")
+    runs = Plan(PARAMS, "paper").runs("table5")
     needed = {"prepare": 1, "relabel": 1, "train": len(runs), "collect": 1, "table": 1}
     assert needed.items() <= counts(done).items()
 
@@ -52,7 +53,7 @@ def test_one_table_needs_its_own_runs_only(checkout):
 @pytest.mark.parametrize("name", ["cross", "fixed"])
 def test_a_table_on_request_is_built_when_it_is_named(checkout, name):
     done = checkout.run("snakemake", "-n", f"reports/{name}.csv")
-    assert counts(done)["train"] >= len({run.path for run in Plan(SHIPPED).runs(name)})
+    assert counts(done)["train"] >= len({run.path for run in Plan(PARAMS).runs(name)})
     assert counts(done)["table"] == 1
 
 
@@ -93,7 +94,7 @@ def test_a_mistake_in_params_is_one_message(checkout):
 
 
 def test_missing_data_stop_the_run_and_say_what_to_get(checkout, tmp_path):
-    data = Plan(SHIPPED, "paper").data("cifar10-2")
+    data = Plan(PARAMS, "paper").data("cifar10-2")
     done = checkout.attempt("env", f"PCL_DATA={tmp_path}", "snakemake", data.path / "manifest.json")
     assert not done.ok
     assert "pcl data cifar10" in done.output and str(tmp_path) in done.output
@@ -106,9 +107,9 @@ def test_a_job_refuses_settings_that_changed_after_it_was_planned(checkout):
 
 
 def test_dvc_knows_every_figure_and_every_curve():
-    stages = config.read_yaml(ROOT / "dvc.yaml")
-    assert {f"reports/{name}.svg" for name in SHIPPED.figures} <= set(stages["stages"]["page"]["deps"])
+    shipped, stages = config.load(ROOT / "params.yaml"), config.read_yaml(ROOT / "dvc.yaml")
+    assert {f"reports/{name}.svg" for name in shipped.figures} <= set(stages["stages"]["page"]["deps"])
     drawn = {
         column for plot in stages["plots"] for entry in plot.values() for column in entry["y"]["reports/fig4.csv"]
     }
-    assert {f"test_acc_{arm}" for arm in SHIPPED.figures["fig4"].arms} <= drawn
+    assert {f"test_acc_{arm}" for arm in shipped.figures["fig4"].arms} <= drawn
