@@ -201,6 +201,28 @@ def relabel(ctx: click.Context, task: str, orientation: str, key: str | None) ->
     orientations.write(target.map, datasets.load(target.data.path), target.path)
 
 
+@main.command()
+@click.argument("task")
+@click.argument("name")
+@SEED
+@STUDY
+@THREADS
+@KEY
+@click.pass_context
+def represent(
+    ctx: click.Context, task: str, name: str, seed: int, study: str | None, threads: int, key: str | None
+) -> None:
+    """Make features of all images of a task, without any answer."""
+    plan = _plan(ctx, study)
+    features = plan.features(task, name, seed)
+    _expect(key, features.path, features.key)
+    _threads(threads)
+    numerics.want(plan.study.numerics)
+    from pcl.run import execute
+
+    click.echo(execute.represent(features))
+
+
 def _on_a_run(command: Callable[[Any, str | None], None]) -> Callable[..., None]:
     """A command on one run: the words and options that name it, its threads, and the key that it must have."""
 

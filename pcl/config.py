@@ -79,7 +79,8 @@ class Arm(Strict):
     preset: str | None = None
     settings: dict[str, Any] = {}
     oracle: OracleChoice = OracleChoice()
-    source: str | None = Field(None, description="the arm whose frozen features or clusters this one takes")
+    features: list[Name] = Field([], description="representations, side by side; without a network [pixels] if empty")
+    source: str | None = Field(None, description="the arm whose clusters this one takes")
     answers: str | None = Field(None, description="the arm whose answered questions this one takes over")
 
 
@@ -126,25 +127,48 @@ class FigureSettings(Strict):
         return []
 
 
-def _settings_of(figure: Any) -> type[FigureSettings]:
-    """The settings of the kind that a figure's mapping names."""
+class RepresentationSettings(Strict):
+    """What the settings of every kind of representation have; its own file in pcl/representations/ adds the rest."""
+
+    kind: str
+
+    @property
+    def named(self) -> list[str]:
+        """The arm whose network it is, if any."""
+        return []
+
+
+def _settings_of(package: str, class_name: str, values: Any) -> type[Strict]:
+    """The settings of the kind that a mapping names."""
     from pcl import registry  # which imports this module
 
-    package, class_name = "pcl.report.figures", "Figure"
-    kind, known = figure.get("kind"), registry.names(package, class_name)
+    kind, known = values.get("kind"), registry.names(package, class_name)
     if kind is None:
         raise PydanticCustomError("no_kind", "required, but not given; known: {known}", {"known": ", ".join(known)})
     if kind not in known:
         raise PydanticCustomError("no_kind", "no such kind{near}", {"near": did_you_mean(str(kind), known)})
-    found: type[FigureSettings] = registry.get(package, class_name, kind).Settings
+    found: type[Strict] = registry.get(package, class_name, kind).Settings
     return found
 
 
-def _of_its_kind(figure: Any) -> Any:
-    return _settings_of(figure).model_validate(figure) if isinstance(figure, dict) else figure
+def _of_its_kind(package: str, class_name: str) -> BeforeValidator:
+    def validated(values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return _settings_of(package, class_name, values).model_validate(values)
+
+    return BeforeValidator(validated)
 
 
-Figure = Annotated[SerializeAsAny[FigureSettings], BeforeValidator(_of_its_kind)]
+FIGURES = ("pcl.report.figures", "Figure")
+REPRESENTATIONS = ("pcl.representations", "Representation")
+Figure = Annotated[SerializeAsAny[FigureSettings], _of_its_kind(*FIGURES)]
+Representation = Annotated[SerializeAsAny[RepresentationSettings], _of_its_kind(*REPRESENTATIONS)]
+
+
+def _with_pixels(given: Any) -> Any:
+    """The representations of params.yaml, and pixels in any case."""
+    return {"pixels": {"kind": "pixels"}} | given if isinstance(given, dict) else given
 
 
 class Resources(Strict):
@@ -181,6 +205,9 @@ class Config(Strict):
     study: str
     datasets: dict[Name, dict[str, Any]] = {}
     tasks: dict[Name, Task]
+    representations: Annotated[dict[Name, Representation], BeforeValidator(_with_pixels)] = Field(
+        {}, validate_default=True, description="features that arms without a network are given"
+    )
     arms: dict[str, Arm]
     tables: dict[str, Table]
     on_request: dict[str, Table] = Field({}, description="tables that are made only when asked for by name")
@@ -312,8 +339,9 @@ def _keys_at(model: type[BaseModel], values: Any, loc: tuple[int | str, ...]) ->
             here = next(kind for kind in reversed(get_args(here)) if kind is not type(None))
         if isinstance(here, UnionType):
             here = next(kind for kind in get_args(here) if kind is not type(None))
-        if here == Figure:
-            here = _settings_of(values)
+        for kinds, declared in ((FIGURES, Figure), (REPRESENTATIONS, Representation)):
+            if here == declared:
+                here = _settings_of(*kinds, values)
     return list(getattr(here, "model_fields", ()))
 
 
@@ -332,6 +360,9 @@ def _dangling_names(config: Config) -> Iterable[str]:
         for other in ("source", "answers"):
             named = getattr(arm, other)
             yield from missing(f"arms.{name}.{other}", [named] if named else [], config.arms, "arm")
+        yield from missing(f"arms.{name}.features", arm.features, config.representations, "representation")
+    for name, representation in config.representations.items():
+        yield from missing(f"representations.{name}", representation.named, config.arms, "arm")
     taken = set(config.figures)
     for key, tables in (("tables", config.tables), ("on_request", config.on_request), ("cross", config.cross)):
         for name, table in tables.items():

@@ -13,7 +13,7 @@ from typing import Any
 from pcl import datasets, orientations
 from pcl.datasets.fingerprint import ABSENT
 from pcl.errors import UserError
-from pcl.layout import DATA, FIGURE, PRETRAINING, RESULTS, RUN, TARGET
+from pcl.layout import DATA, FEATURES, FIGURE, PRETRAINING, RESULTS, RUN, TARGET
 from pcl.plan import Plan, Plans, Run
 
 
@@ -23,6 +23,7 @@ def registered() -> Iterator[tuple[str, str, str, str]]:
     for task, names in orientations.available().items():
         for name in names:
             yield "orientation", f"{task} {name}", " | ".join(orientations.load(task, name).clusters), ""
+    yield from _documented("representation", "representations", "Representation")
     yield from _documented("method", "methods", "Method")
     yield from _documented("strategy", "strategies", "Strategy")
     yield from _documented("oracle", "oracles", "Oracle")
@@ -70,7 +71,7 @@ def state_of_data(plan: Plan, *, verify: bool) -> Iterator[tuple[str, str]]:
 
 
 def unused(plans: Plans) -> list[Path]:
-    """Folders of runs, pretrainings and data, targets and precomputed figures that no report of any study needs.
+    """Folders of runs, pretrainings, features and data, targets and precomputed figures that no report needs.
 
     Pictures that are not here now, perhaps on a disk that is not plugged in, may come back: what was made from them
     is not unused.
@@ -87,7 +88,7 @@ def unused(plans: Plans) -> list[Path]:
                 needed.add(path)
             for run in plan.runs(report):
                 needed |= _needs(run)
-    kinds = (DATA, TARGET, PRETRAINING, RUN, *([] if absent else [FIGURE]))
+    kinds = (DATA, TARGET, FEATURES, PRETRAINING, RUN, *([] if absent else [FIGURE]))
     there = (path for kind in kinds for path in kind.found())
     return sorted(path for path in there if path not in needed and path.parts[2] not in absent)
 
@@ -97,7 +98,8 @@ def _needs(run: Run) -> set[Path]:
     paths = {run.path, run.data.path, *(target.path for target in run.targets.values())}
     if run.pretraining is not None:
         paths.add(run.pretraining.path)
-    return paths.union(*(_needs(other) for other in (run.source, run.answers) if other is not None))
+    paths.update(own.path for own in run.features)
+    return paths.union(*map(_needs, run.takes_from))
 
 
 def delete(path: Path) -> None:

@@ -37,6 +37,7 @@ class Layout:
 
 DATA = Layout("data/{dataset}/{key}")
 TARGET = Layout("tasks/{task}/{orientation}/{key}.npz")
+FEATURES = Layout("features/{scope}/{name}/{key}/seed{seed}")
 PRETRAINING = Layout("pretrain/{scope}/{orientation}/{name}/{key}/seed{seed}")
 RUN = Layout("runs/{task}/{orientation}/{arm}/q{budget}/{key}/seed{seed}")
 FIGURE = Layout("figures/{figure}/{key}.npz")

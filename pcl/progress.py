@@ -23,7 +23,7 @@ def say(message: str) -> None:
 class Reporter:
     """Told how far the work is; shows it."""
 
-    def __init__(self, name: str, total: int, done: int, bar: Progress | None) -> None:
+    def __init__(self, name: str, total: int | None, done: int, bar: Progress | None) -> None:
         self.name, self.total, self.done, self.bar = name, total, done, bar
         self.start, self.first = time.monotonic(), done
         if bar is not None:
@@ -36,13 +36,15 @@ class Reporter:
             self.bar.update(self.task, completed=self.done, detail=detail)
             return
         pace = (time.monotonic() - self.start) / (self.done - self.first)
-        left = pace * (self.total - self.done)
-        say(f"{self.name} {self.done}/{self.total}  {detail}  {pace:.2f} s each, {left:.0f} s left")
+        of, left = "", ""
+        if self.total is not None:
+            of, left = f"/{self.total}", f", {pace * (self.total - self.done):.0f} s left"
+        say(f"{self.name} {self.done}{of}  {detail}  {pace:.2f} s each{left}")
 
 
 @contextmanager
-def reporter(name: str, total: int, done: int = 0) -> Iterator[Reporter]:
-    """Follow `total` units of work, of which `done` were done before."""
+def reporter(name: str, total: int | None, done: int = 0) -> Iterator[Reporter]:
+    """Follow `total` units of work (None: nobody knows how many), of which `done` were done before."""
     if not console.is_terminal:
         yield Reporter(name, total, done, None)
         return

@@ -1,28 +1,32 @@
 """Small things that many tests need. Nothing here touches the network or the project's own results."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from pcl import config, datasets, orientations, registry
-from pcl.methods.base import FrozenMethod
+from pcl.methods.base import FrozenMethod, Learner
 from pcl.plan import Plan
+from pcl.run import execute
 
 METHODS = {name: registry.get("pcl.methods", "Method", name) for name in registry.names("pcl.methods", "Method")}
 
 
 def arms():
-    """An arm for every method of the registry; one that trains nothing takes from the first method that does."""
+    """An arm for every method of the registry: what must be given to one that has no network is given to it."""
     unsupervised, asking = (
         next(name for name, cls in METHODS.items() if cls.supervised is asks and not issubclass(cls, FrozenMethod))
         for asks in (False, True)
     )
     found = {name: {"method": name, "title": name} for name in METHODS}
     for name, cls in METHODS.items():
-        if issubclass(cls, FrozenMethod) and cls.supervised:
-            found[name] |= {"source": unsupervised, "answers": asking}
-        elif issubclass(cls, FrozenMethod) and cls.reads == "clusters":
+        if cls.reads == "clusters":
             found[name] |= {"source": unsupervised}
+        if issubclass(cls, Learner):
+            found[name] |= {"settings": {"strategy": "explore"}}
+        elif issubclass(cls, FrozenMethod) and cls.supervised:
+            found[name] |= {"answers": asking}
     return found
 
 
@@ -50,7 +54,7 @@ def plan(tiny_config):
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory, tiny_config):
-    """A folder with digits and all target clusters in it."""
+    """A folder with digits, their pixels as features and all target clusters in it."""
     folder = tmp_path_factory.mktemp("prepared")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -61,6 +65,7 @@ def prepared(tmp_path_factory, tiny_config):
             for name in ("default", "personalized"):
                 target = plan.target(task, name)
                 orientations.write(target.map, datasets.load(target.data.path), target.path)
+        execute.represent(plan.features("digits10-2", "pixels", 0))
     return folder
 
 
@@ -73,6 +78,7 @@ def empty(tmp_path_factory, prepared):
         (folder / "results").mkdir()
         for part in ("data", "tasks"):
             (folder / "results" / part).symlink_to(prepared / "results" / part)
+        shutil.copytree(prepared / "results/features", folder / "results/features")
         return folder
 
     return make

@@ -217,10 +217,11 @@ class TestMissingInput:
         assert self.names(refused(step, *PLACE), run.targets["personalized"].path)
 
     @pytest.mark.parametrize(
-        "words", [("train", *PLACE), ("pretrain", *PLACE), ("train", "digits10-2", "any", "kmeans")]
+        "words", [("train", *PLACE), ("pretrain", *PLACE), ("represent", "digits10-2", "pixels")]
     )
     def test_data(self, workspace, refused, run, words):
         Path("results/data").unlink()
+        shutil.rmtree("results/features")
         assert self.names(refused(*words), run.data.path / "manifest.json")
 
     def test_data_for_relabelling(self, workspace, refused, run):
@@ -229,9 +230,14 @@ class TestMissingInput:
         assert message.startswith(f"{run.data.path / 'manifest.json'}: No such file or directory")
         assert message.endswith("run `pcl prepare` again")
 
-    def test_the_run_whose_features_are_clustered(self, workspace, refused, plan):
-        source = plan.run("digits10-2", "any", "cc", 0)
+    def test_the_features_that_are_clustered(self, workspace, refused, plan):
+        features = plan.features("digits10-2", "cc", 0)
         message = refused("train", "digits10-2", "any", "kmeans-cc")
+        assert self.names(message, features.last, features.last)
+
+    def test_the_network_whose_features_are_made(self, workspace, refused, plan):
+        source = plan.run("digits10-2", "any", "cc", 0)
+        message = refused("represent", "digits10-2", "cc").removeprefix("representations.cc: ")
         assert self.names(message, source.path / "model.safetensors", source.path / "metrics.json")
 
     def test_the_run_whose_clusters_are_corrected(self, workspace, refused, plan):
@@ -388,10 +394,15 @@ class TestArmsThatTakeFromOthers:
     @pytest.mark.parametrize(
         ("name", "changes", "message"),
         [
-            ("cop-kmeans", {"answers": None}, "answers: required by copkmeans; name an arm that asks questions"),
+            (
+                "cop-kmeans",
+                {"answers": None},
+                "answers: required by copkmeans; name an arm that asks questions, or set "
+                "arms.cop-kmeans.settings.strategy",
+            ),
             ("cop-kmeans", {"answers": "cc"}, "answers: cc asks no questions; name an arm that does"),
             ("cop-kmeans", {"answers": "dc"}, "answers: no arm 'dc'; did you mean 'dcc'?"),
-            ("cop-kmeans", {"source": "ccc"}, "source: no arm 'ccc'; did you mean 'cc'?"),
+            ("kmeans-overwrite", {"source": "ccc"}, "source: no arm 'ccc'; did you mean 'cc'?"),
             (
                 "kmeans-overwrite",
                 {"source": None},
@@ -402,7 +413,7 @@ class TestArmsThatTakeFromOthers:
                 {"source": "dcc"},
                 "source: dcc has no clusters that can be taken; give an arm that asks no questions",
             ),
-            ("pcl", {"answers": "dcc"}, "answers: pcl takes over no answers; remove answers"),
+            ("pcl", {"answers": "dcc"}, "answers: pcl as it is set takes over no answers; remove answers"),
         ],
     )
     def test_the_wrong_one_or_none(self, workspace, refused, name, changes, message):

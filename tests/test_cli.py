@@ -80,14 +80,15 @@ def test_the_key_that_was_planned_is_accepted(pcl, plan):
 
 def test_everything_registered_is_listed_with_its_source(pcl):
     listed = pcl("list")
-    for package, name in (
-        ("pcl.datasets", "Dataset"),
-        ("pcl.methods", "Method"),
-        ("pcl.strategies", "Strategy"),
-        ("pcl.oracles", "Oracle"),
+    for kind, package, name in (
+        ("data set", "pcl.datasets", "Dataset"),
+        ("representation", "pcl.representations", "Representation"),
+        ("method", "pcl.methods", "Method"),
+        ("strategy", "pcl.strategies", "Strategy"),
+        ("oracle", "pcl.oracles", "Oracle"),
     ):
         for plugin in registry.names(package, name):
-            line = next(line for line in listed.splitlines() if f" {plugin}: " in line)
+            line = next(line for line in listed.splitlines() if line.startswith(f"{kind} {plugin}: "))
             first = registry.get(package, name, plugin).__doc__.partition("\n")[0]
             assert line.endswith(first)
 
@@ -101,15 +102,20 @@ def test_runs_are_listed_by_the_paths_that_snakemake_makes(pcl):
 
 
 def test_pruning_keeps_whatever_a_run_in_a_table_is_made_from(pcl):
-    """Pretraining, data and targets, the run whose features it takes, and the one whose answers."""
+    """Pretraining, data and targets, the run whose network its features are of, and the one whose answers."""
     params = json.loads(Path("params.yaml").read_text())
     table = params["tables"]["table3"] | {"rows": {"One": ["cop-kmeans"]}}
     params |= {"tables": {"one": table}, "figures": {}, "cross": {}, "on_request": {}}
     Path("params.yaml").write_text(json.dumps(params))
     made = []
     for run in Plan(config.load()).all_runs():
-        for one in (run, run.source, run.answers):
-            folders = [one.path, one.data.path, *([one.pretraining.path] if one.pretraining else [])]
+        for one in (run, *run.takes_from):
+            folders = [
+                *(own.path for own in run.features),
+                one.path,
+                one.data.path,
+                *([one.pretraining.path] if one.pretraining else []),
+            ]
             for path in (*folders, *(target.path for target in one.targets.values())):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch() if path.suffix else path.mkdir(exist_ok=True)

@@ -75,7 +75,7 @@ class TestKeysAndTypes:
             ),
             (
                 lambda c: c.update(zzz=1),
-                "zzz: unknown key 'zzz'; known: arms, cross, datasets, figures, on_request, studies, study, tables",
+                "zzz: unknown key 'zzz'; known: arms, cross, datasets, figures, on_request, representations, studies, s",
             ),
         ],
     )
@@ -148,7 +148,27 @@ class TestNamesThatPointToNothing:
         ("edit", "message"),
         [
             (lambda c: c.update(study="dmo"), "study: no study 'dmo'; did you mean 'demo'?"),
-            (lambda c: c["arms"]["kmeans-cc"].update(source="c"), "arms.kmeans-cc.source: no arm 'c'; "),
+            (lambda c: c["arms"]["cc-overwrite"].update(source="c"), "arms.cc-overwrite.source: no arm 'c'; "),
+            (
+                lambda c: c["arms"]["kmeans-cc"].update(features=["c"]),
+                "arms.kmeans-cc.features: no representation 'c'; ",
+            ),
+            (
+                lambda c: c["representations"]["cc"].update(arm="ccc"),
+                "representations.cc: no arm 'ccc'; did you mean 'cc'?",
+            ),
+            (
+                lambda c: c["representations"].update(x={}),
+                "representations.x.kind: required, but not given; known: network, ",
+            ),
+            (
+                lambda c: c["representations"].update(x={"kind": "pixel"}),
+                "representations.x.kind: no such kind 'pixel'; did you",
+            ),
+            (
+                lambda c: c["representations"]["cc"].update(layers="z"),
+                "representations.cc.layers: unknown key 'layers'; did you mean 'layer'?",
+            ),
             (
                 lambda c: c["arms"]["cop-kmeans"].update(answers="dc"),
                 "arms.cop-kmeans.answers: no arm 'dc'; did you mean 'dcc'?",
@@ -300,12 +320,20 @@ class TestArms:
                 "no/0.jsonl: cannot be read (No such file or directory); an arm's oracle answers from it",
             ),
             (
-                lambda c: c["arms"]["kmeans-cc"].update(source="dcc"),
-                "arms.kmeans-cc.source: dcc has no features that can be taken",
+                lambda c: c["representations"]["cc"].update(arm="dcc"),
+                "representations.cc.arm: dcc has no features to give; name one that trains a network, unasked",
             ),
             (
-                lambda c: c["arms"]["kmeans-cc"].update(source="kmeans-cc"),
-                "arms.kmeans-cc.source: kmeans-cc has no features that can be taken",
+                lambda c: c["representations"]["cc"].update(layer="instanc"),
+                "representations.cc.layer: cc has no such layer 'instanc'; did you mean 'instance'?",
+            ),
+            (
+                lambda c: c["arms"]["kmeans-cc"].update(features=["cc", "cc"]),
+                "arms.kmeans-cc.features: a representation is given twice",
+            ),
+            (
+                lambda c: c["arms"]["kmeans-cc"].update(source="cc"),
+                "arms.kmeans-cc.source: kmeans takes no clusters; remove it (features: names features)",
             ),
             (
                 lambda c: c["arms"]["cc-overwrite"].update(source=None),
@@ -317,7 +345,7 @@ class TestArms:
             ),
             (
                 lambda c: c["arms"]["pcl"].update(answers="dcc"),
-                "arms.pcl.answers: pcl takes over no answers; remove answers",
+                "arms.pcl.answers: pcl as it is set takes over no answers; remove answers",
             ),
             (
                 lambda c: c["arms"]["dcc"].update(settings={"autoencoder": {"epoch": 3}}),
@@ -329,7 +357,7 @@ class TestArms:
             ),
             (
                 lambda c: c["arms"]["cc"].update(source="pcl"),
-                "arms.cc.source: cc trains its own features; remove source",
+                "arms.cc.source: cc takes no clusters; remove it (features: names features)",
             ),
         ],
     )

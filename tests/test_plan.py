@@ -110,8 +110,8 @@ class TestKeys:
             (arm("pcl", preset="paper"), ("pcl",)),
             (arm("pcl-hard", oracle={"name": "noisy", "settings": {"flip": 0.1}}), ("pcl-hard",)),
             (arm("dcc", oracle={"name": "noisy", "settings": {"flip": 0.1}}), ("dcc",)),
-            (arm("kmeans-cc", source=None), ("kmeans-cc",)),
-            (arm("cop-kmeans", source=None), ("cop-kmeans",)),
+            (arm("kmeans-cc", features=[]), ("kmeans-cc",)),
+            (arm("cop-kmeans", features=[]), ("cop-kmeans",)),
             (arm("cop-kmeans", answers="pcl"), ("cop-kmeans",)),
             (arm("cc-overwrite", source="kmeans"), ("cc-overwrite",)),
         ],
@@ -479,34 +479,55 @@ class TestTakingFromOthers:
         plan = edited(content)
         run = plan.run("digits10-4", "default", "cop-kmeans", 1, 20)
         assert run.answers is plan.run("digits10-4", "default", "dcc", 1, 20)
-        assert run.source is plan.run("digits10-4", ANY, "cc", 1)
+        (features,) = run.features
+        assert features.network is plan.run("digits10-4", ANY, "cc", 1) and run.source is None
+        assert features.path.parts[:4] == ("results", "features", "digits10-4", "cc")
+        assert run.takes_from == [run.answers, features.network]
         assert run.path.parts[2:6] == ("digits10-4", "default", "cop-kmeans", "q20")
-        assert run.spec["answers"] == run.answers.key and run.spec["source"] == run.source.key
+        assert run.spec["answers"] == run.answers.key and run.spec["features"] == [features.key]
         assert run.spec["oracle"] is None, "it asks no one itself"
 
-    def test_without_a_source_it_is_pixels(self, content):
-        run = edited(content, arm("cop-kmeans", source=None)).run("digits10-2", "default", "cop-kmeans", 0)
-        assert run.source is None and run.spec["source"] is None
-        assert run.answers is not None
+    def test_without_features_it_is_pixels_and_the_same_for_every_seed(self, content):
+        plan = edited(content, arm("cop-kmeans", features=[]))
+        first, second = (plan.run("digits10-2", "default", "cop-kmeans", seed).features[0] for seed in (0, 1))
+        assert first.network is None and first.path == second.path
+        assert first.path.parts[:4] == ("results", "features", "digits10", "pixels")
+
+    def test_features_stand_side_by_side_in_their_order(self, content):
+        plan = edited(content, arm("kmeans", features=["pixels", "cc"]))
+        run = plan.run("digits10-2", ANY, "kmeans", 0)
+        assert [own.name for own in run.features] == ["pixels", "cc"]
+        other = edited(content, arm("kmeans", features=["cc", "pixels"])).run("digits10-2", ANY, "kmeans", 0)
+        assert run.key != other.key
+
+    def test_a_deep_arm_sees_features_where_its_strategy_does(self, content):
+        plan = edited(content, arm("dcc", settings={"strategy": "typical"}))
+        assert [own.name for own in plan.run("digits10-2", "default", "dcc", 0).features] == ["pixels"]
+        with pytest.raises(UserError, match=r"^arms\.dcc\.features: dcc as it is set looks at no representation"):
+            edited(content, arm("dcc", features=["pixels"])).run("digits10-2", "default", "dcc", 0)
 
     def test_arms_that_ask_take_nothing(self, content):
         plan = edited(content)
         for name in NETWORKS:
             run = plan.run("digits10-2", "default", name, 0)
-            assert run.source is run.answers is None
+            assert run.takes_from == [] and run.features == ()
 
     @pytest.mark.parametrize(
         ("name", "changes", "message"),
         [
-            ("cop-kmeans", {"answers": None}, "answers: required by copkmeans; name an arm that asks questions"),
+            (
+                "cop-kmeans",
+                {"answers": None},
+                "answers: required by copkmeans; name an arm that asks questions, or set",
+            ),
             ("cc-overwrite", {"answers": None}, "answers: required by overwrite; name an arm that asks questions"),
             ("cop-kmeans", {"answers": "cc"}, "answers: cc asks no questions; name an arm that does"),
             ("cop-kmeans", {"answers": "kmeans"}, "answers: kmeans asks no questions; name an arm that does"),
             ("cop-kmeans", {"answers": "cc-overwrite"}, "answers: cc-overwrite asks no questions; name an arm"),
             ("cop-kmeans", {"answers": "cop-kmeans"}, "answers: cop-kmeans asks no questions; name an arm"),
-            ("kmeans", {"answers": "dcc"}, "answers: kmeans takes over no answers; remove answers"),
-            ("cc", {"answers": "dcc"}, "answers: cc takes over no answers; remove answers"),
-            ("pcl", {"answers": "dcc"}, "answers: pcl takes over no answers; remove answers"),
+            ("kmeans", {"answers": "dcc"}, "answers: kmeans as it is set takes over no answers; remove answers"),
+            ("cc", {"answers": "dcc"}, "answers: cc as it is set takes over no answers; remove answers"),
+            ("pcl", {"answers": "dcc"}, "answers: pcl as it is set takes over no answers; remove answers"),
             ("cc-overwrite", {"source": None}, "source: overwrite corrects another arm's clusters; name that arm"),
             (
                 "cc-overwrite",
@@ -514,18 +535,9 @@ class TestTakingFromOthers:
                 "source: pcl has no clusters that can be taken; give an arm that asks no",
             ),
             ("cc-overwrite", {"source": "cc-overwrite"}, "source: cc-overwrite has no clusters that can be taken"),
-            (
-                "cop-kmeans",
-                {"source": "dcc"},
-                "source: dcc has no features .*; give an arm that trains a network and asks no",
-            ),
-            (
-                "cop-kmeans",
-                {"source": "kmeans"},
-                "source: kmeans has no features that can be taken; give an arm that trains",
-            ),
-            ("kmeans-cc", {"source": "kmeans-cc"}, "source: kmeans-cc has no features that can be taken"),
-            ("pcl", {"source": "cc"}, "source: pcl trains its own features; remove source"),
+            ("cop-kmeans", {"source": "cc"}, r"source: copkmeans takes no clusters; remove it \(features: names"),
+            ("pcl", {"source": "cc"}, "source: pcl takes no clusters; remove it"),
+            ("cop-kmeans", {"features": ["no"]}, "features: no representation 'no'"),
         ],
     )
     def test_what_cannot_be_taken_is_refused(self, content, name, changes, message):

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from torch.nn import functional as F
 
 from pcl import seed as seeds
+from pcl.engine import rounds
+from pcl.engine.rounds import Asked
 from pcl.engine.sampler import Batch
 from pcl.engine.session import Session
 from pcl.engine.stage import chunks
 from pcl.engine.trainable import Trainable
 from pcl.oracles.base import Question
-from pcl.oracles.log import Answer
 from pcl.strategies.base import Choice, FeatureView, PairView, Strategy
 from pcl.types import Tensor
 
-Asked = Generator[Any, bool | None, None]
 FAILURES = 10_000  # draws of known pairs in a row, after which there is taken to be no other
-PATIENCE = 20  # answers "not sure" in a row, after which nobody is asked before the first step any more
 
 
 def first(method: Trainable, session: Session) -> Asked:
@@ -45,15 +44,7 @@ def in_batch(
     view = pair_view(session, batch.index, views, outputs["p"].detach()[:size], step)
     for a, b, terms in strategy.select(view, 1):
         i, j = sorted((int(batch.index[a]), int(batch.index[b])))
-        yield from ask(session, i, j, step, terms)
-
-
-def ask(session: Session, i: int, j: int, step: int, terms: dict[str, float]) -> Asked:
-    """Ask one question and record the answer."""
-    known = session.known
-    question = Question(i, j, step, session.epoch, session.stage.name, terms)
-    same = yield question
-    known.record(Answer.to(question, len(known.answers) + 1, same))
+        yield from rounds.ask(session.known, Question(i, j, step, session.epoch, session.stage.name, terms))
 
 
 def pair_view(session: Session, index: np.ndarray, z: Tensor, p: Tensor, step: int) -> PairView:
@@ -79,52 +70,52 @@ def _at_random(session: Session, count: int) -> Asked:
         groups = list(chunks(sampler.fixed_order(), stage.batches.size))
     shares = np.array([len(g) * (len(g) - 1) for g in groups], dtype=float)
     last, failures = known.spent + count, 0
-    while known.spent < last and failures < FAILURES and not _at_a_loss(session):
+    while known.spent < last and failures < FAILURES and not rounds.at_a_loss(known, stage.name):
         group = groups[generator.choice(len(groups), p=shares / shares.sum())]
         i, j = sorted(int(x) for x in generator.choice(group, 2, replace=False))
         if known.open(i, j):
-            yield from ask(session, i, j, 0, {})
+            yield from rounds.ask(known, Question(i, j, 0, session.epoch, stage.name, {}))
             failures = 0
         else:
             failures += 1
 
 
 def _in_rounds(method: Trainable, session: Session, choice: Choice, count: int) -> Asked:
-    """Ask about the pairs that a strategy ranks highest, less those that answers imply, and let it choose again."""
-    known, strategy = session.known, choice.make()
-    whole = choice.sees == "features"
-    index = session.sampler.pool(*((0, 1) if whole else session.stage.questions.pool))
-    z, p = (session.predict(function, index=index) for function in (method.embed, method.probabilities))
-    last, asked = known.spent + count, True
+    """Ask about what a strategy ranks highest, less what answers imply, and let it choose again."""
+    known, stage, strategy = session.known, session.stage.name, choice.make()
+    view_of = _features(session) if choice.sees == "features" else _pool(method, session)
+    last, asked, number = known.spent + count, True, 0
     while asked and known.spent < last:
-        asked = False
-        view: Any
-        if whole:
-            view = _feature_view(session, z, p)
-        else:
-            view = pair_view(session, index, z[None].to(session.device), p.to(session.device), 0)
-        for a, b, terms in strategy.select(view, last - known.spent):
-            i, j = sorted((int(index[a]), int(index[b])))
-            if known.spent < last and known.open(i, j) and not _at_a_loss(session):
-                yield from ask(session, i, j, 0, terms)
-                asked = True
+        before = len(known.answers)
+        view, index, size = view_of(last, number)
+        pairs = ((int(index[a]), int(index[b]), terms) for a, b, terms in strategy.select(view, size))
+        yield from rounds.through(known, pairs, last, stage, session.epoch)
+        asked, number = len(known.answers) > before, number + 1
 
 
-def _at_a_loss(session: Session) -> bool:
-    """Whether the last answers before this stage's first step were all "not sure"."""
-    answers = session.known.answers[-PATIENCE:]
-    unsure = [answer for answer in answers if answer.same is None and answer.stage == session.stage.name]
-    return len(unsure) == PATIENCE
+Seen = Callable[[int, int], tuple[Any, np.ndarray, int]]
 
 
-def _feature_view(session: Session, features: Tensor, p: Tensor) -> FeatureView:
-    """What a strategy sees of all training images."""
-    known, place = session.known, (session.stage.name, "round", len(session.known.answers))
-    return FeatureView(
-        features=features,
-        p=p,
-        constraints=known.constraints,
-        unsure=frozenset(known.unsure),
-        remaining=known.remaining / known.budget,
-        generator=seeds.torch_generator(session.seed, "strategy", *place),
-    )
+def _pool(method: Trainable, session: Session) -> Seen:
+    """What a strategy sees of a pool of images in a round: the pool, its images, how many pairs it may choose."""
+    index = session.sampler.pool(*session.stage.questions.pool)
+    z, p = (session.predict(function, index=index) for function in (method.embed, method.probabilities))
+
+    def seen(last: int, number: int) -> tuple[PairView, np.ndarray, int]:
+        view = pair_view(session, index, z[None].to(session.device), p.to(session.device), 0)
+        return view, index, last - session.known.spent
+
+    return seen
+
+
+def _features(session: Session) -> Seen:
+    """The same of a representation; before anything is trained, the nearest placed image tells the cluster."""
+    assert session.features is not None, "a run whose strategy sees features is planned with them"
+    known, features, everything = session.known, session.features, np.arange(session.size)
+    learn = rounds.by_distance(features, session.clusters)
+
+    def seen(last: int, number: int) -> tuple[FeatureView, np.ndarray, int]:
+        place = (session.clusters, session.seed, session.stage.name, number)
+        return rounds.seen(features, known, *place, learn), everything, rounds.size(known)
+
+    return seen

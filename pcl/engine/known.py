@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
-from pcl.constraints import Constraints
+from pcl.constraints import Bools, Constraints, Links
 from pcl.oracles.log import Answer
-from pcl.types import Bool, Tensor
 
 
 @dataclass
@@ -31,6 +29,21 @@ class Known:
     unsure: list[tuple[int, int]] = field(default_factory=list)
     pseudo_links: list[tuple[int, int]] = field(default_factory=list)
     spent: int = 0
+    _closed: Constraints | None = None
+
+    @property
+    def closed(self) -> Constraints:
+        """What follows from the answers, whether the run trains on that or not.
+
+        Raises:
+            Contradiction: the answers contradict each other, which shows only here where nothing is closed.
+        """
+        if self.constraints.closure == "full":
+            return self.constraints
+        if self._closed is None:
+            given = ((answer.i, answer.j, answer.same) for answer in self.answers if answer.i != answer.j)
+            self._closed = Constraints.fold(self.constraints.n, given)
+        return self._closed
 
     @property
     def remaining(self) -> int:
@@ -51,21 +64,22 @@ class Known:
             self.unsure.append((answer.i, answer.j))
         if answer.i != answer.j:
             self.constraints.add(answer.i, answer.j, answer.same)
+            if self._closed is not None:
+                self._closed.add(answer.i, answer.j, answer.same)
         self.answers.append(answer)
         self.spent += answer.same is not None
 
-    def links(self, index: np.ndarray) -> tuple[Bool[Tensor, "B B"], Bool[Tensor, "B B"]]:
+    def links(self, index: np.ndarray) -> Links:
         """The known must-links and cannot-links among some training images."""
-        links = self.constraints.links(index)
-        return torch.from_numpy(links.must), torch.from_numpy(links.cannot)
+        return self.constraints.links(index)
 
-    def pairs_among(self, pairs: list[tuple[int, int]], index: np.ndarray) -> Bool[Tensor, "B B"]:
-        """Which of the pairs are among some training images, as a symmetric matrix."""
-        matrix = torch.zeros(len(index), len(index), dtype=torch.bool)
+    def pairs_among(self, pairs: list[tuple[int, int]], index: np.ndarray) -> Bools:
+        """Which of the pairs are among some training images, as a symmetric matrix [B, B]."""
+        matrix = np.zeros((len(index), len(index)), dtype=bool)
         if pairs:
             place = np.full(self.constraints.n, -1)
             place[index] = np.arange(len(index))
             rows = place[np.array(pairs)]
-            a, b = torch.from_numpy(rows[(rows >= 0).all(1)]).T
+            a, b = rows[(rows >= 0).all(1)].T
             matrix[a, b] = matrix[b, a] = True
         return matrix

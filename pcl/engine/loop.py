@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from pcl.engine import asking, device
+from pcl.engine.events import Epoch, Training
 from pcl.engine.rmsprop import RMSprop
 from pcl.engine.sampler import Batch
 from pcl.engine.session import Session
@@ -27,19 +27,6 @@ from pcl.strategies.base import PairView, Strategy
 from pcl.types import Tensor
 
 CONFIDENT = 0.9999
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """An epoch is over: the session may be saved now."""
-
-    stage: str
-    number: int
-    losses: dict[str, float]
-    ended: bool
-
-
-Training = Generator[Question | Epoch, bool | None, None]
 
 
 class Diverged(UserError):

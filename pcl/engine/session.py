@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from pcl import seed as seeds
+from pcl.constraints import Bools
 from pcl.engine.images import Images
 from pcl.engine.known import Known
 from pcl.engine.sampler import Batch, Members, Sampler
@@ -23,7 +25,8 @@ class Session:
     """Everything a run carries from step to step.
 
     It holds no label: answers come from outside, through the loop. `state` is what a method keeps between epochs;
-    it is saved with the network, the optimiser, the answers and the history in every checkpoint.
+    it is saved with the network, the optimiser, the answers and the history in every checkpoint. `features` is the
+    representation [N, D] that a strategy looks at, if it does.
     """
 
     seed: int
@@ -33,6 +36,8 @@ class Session:
     history: list[dict[str, Any]] = field(default_factory=list)
     state: dict[str, Tensor] = field(default_factory=dict)
     epoch: int = 0
+    clusters: int = 0
+    features: NDArray[np.float32] | None = None
     stage: Stage = field(init=False)
     optimizer: torch.optim.Optimizer = field(init=False)
 
@@ -100,14 +105,17 @@ class Session:
     def link(self, batch: Batch) -> None:
         """Write what is known about the batch's pairs into its link matrices."""
         batch.must, batch.cannot = self.links(batch.index)
-        supposed = self.known.pairs_among(self.known.pseudo_links, batch.index).to(self.device)
+        supposed = self._here(self.known.pairs_among(self.known.pseudo_links, batch.index))
         batch.pseudo = supposed & ~(batch.must | batch.cannot)
 
     def links(self, index: np.ndarray) -> tuple[Bool[Tensor, "B B"], Bool[Tensor, "B B"]]:
         """The known must-links and cannot-links among some training images, on the device."""
-        must, cannot = self.known.links(index)
-        return must.to(self.device), cannot.to(self.device)
+        links = self.known.links(index)
+        return self._here(links.must), self._here(links.cannot)
 
     def unsure(self, index: np.ndarray) -> Bool[Tensor, "B B"]:
         """Pairs of some images that were answered "not sure"."""
-        return self.known.pairs_among(self.known.unsure, index).to(self.device)
+        return self._here(self.known.pairs_among(self.known.unsure, index))
+
+    def _here(self, matrix: Bools) -> Bool[Tensor, "B B"]:
+        return torch.from_numpy(matrix).to(self.device)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
+from pcl import neighbourhoods
 from pcl.config import Strict
 from pcl.constraints import Closure, Constraints
+from pcl.engine.known import Known
 from pcl.engine.stage import Batches, DeepSettings, Optimiser, Stage
 from pcl.engine.trainable import Trainable
 from pcl.errors import UserError, did_you_mean
-from pcl.strategies.base import Chosen, settings_of
+from pcl.neighbourhoods import Neighbourhoods
+from pcl.strategies.base import Choice, Chosen, settings_of
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class Method(ABC):
     reads: ClassVar[Literal["features", "clusters"] | None] = None
     Settings: ClassVar[type[Strict]]
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    layers: ClassVar[tuple[str, ...]] = ()
     pretraining: ClassVar[SharedStages | None] = None
 
     def __init__(self, settings: Any, clusters: int, budget: int) -> None:
@@ -59,6 +66,17 @@ class Method(ABC):
     def initial_questions(cls, settings: Any) -> int:
         """Questions asked before pretraining; 0 where pretraining is unsupervised."""
         return 0
+
+    @classmethod
+    def strategy(cls, settings: Any) -> Choice | None:
+        """Who chooses what is asked; None where nothing is asked."""
+        return None
+
+    @classmethod
+    def sees_features(cls, settings: Any) -> bool:
+        """Whether a representation is looked at: by the method, or by the strategy that asks for it."""
+        chosen = cls.strategy(settings)
+        return cls.reads == "features" or (chosen is not None and chosen.sees == "features")
 
     def stages(self) -> list[Stage]:
         """The phases of training, in order; none where no network is trained."""
@@ -74,10 +92,10 @@ class Method(ABC):
 
 
 class FrozenMethod(Method):
-    """A method that trains no network: it clusters pixels, or what another arm, its source, has written.
+    """A method that trains no network of images: it learns on representations, or on what another arm has found.
 
-    `reads` is what it takes of its source. A supervised one asks nothing itself; it takes over the answers of another
-    arm.
+    `reads` is which of them. A supervised one asks by the strategy of its settings, or takes over the answers of
+    another arm.
     """
 
     network = False
@@ -85,15 +103,49 @@ class FrozenMethod(Method):
 
     @abstractmethod
     def cluster(
-        self, inputs: dict[str, NDArray[np.float32]], constraints: Constraints, seed: int
+        self, inputs: dict[str, NDArray[np.float32]], known: Known, seed: int
     ) -> dict[str, NDArray[np.float32]]:
         """Cluster probabilities [N, K] of every split, fitted on "train" only.
 
         Args:
             inputs: per split, features [N, D] or one-hot clusters [N, K].
-            constraints: what the answers say about the training images.
+            known: what the answers say about the training images.
             seed: of every draw.
         """
+
+
+class LearnerSettings(Strict):
+    """The settings of every method that asks about features: `strategy` chooses what is asked.
+
+    In params.yaml it is a name, or a mapping of `name` and the strategy's settings; without it the arm takes over
+    the `answers` of another one.
+    """
+
+    strategy: Chosen | None = None
+
+
+class Learner(FrozenMethod):
+    """A method that learns on representations, from answers that it has asked for or that another arm was given."""
+
+    supervised = True
+    Settings: ClassVar[type[LearnerSettings]] = LearnerSettings
+    settings: LearnerSettings
+
+    @classmethod
+    def strategy(cls, settings: LearnerSettings) -> Choice | None:
+        """The one of the settings."""
+        return settings.strategy
+
+    def neighbourhoods(self, known: Known) -> Neighbourhoods:
+        """The images whose cluster the answers tell.
+
+        Raises:
+            UserError: there are none.
+        """
+        found = neighbourhoods.of(known.closed, self.clusters)
+        if not found.count:
+            raise UserError("no image has a known cluster; a budget of K - 1 questions or more is needed")
+        return found
 
 
 class DeepMethod(Method, Trainable):
@@ -105,6 +157,11 @@ class DeepMethod(Method, Trainable):
     @abstractmethod
     def stages(self) -> list[Stage]:
         """The phases of training, in order."""
+
+    def layer(self, network: nn.ModuleDict, images: Tensor, name: str) -> Tensor:
+        """The rows [B, D] of a named layer for unaugmented images [B, C, S, S]."""
+        seen = self.embed(network, images)
+        return seen if name == "features" else network[name](seen)
 
     def check(self, images: dict[str, int], channels: int) -> None:
         """Hold the settings against a data set, before anything is trained.
@@ -188,6 +245,11 @@ class AskingMethod(DeepMethod):
 
     supervised = True
     settings: Asking
+
+    @classmethod
+    def strategy(cls, settings: Asking) -> Choice | None:
+        """The one of the settings."""
+        return settings.strategy
 
     def constraints(self, images: int) -> Constraints:
         """Nothing known yet; what follows from an answer is as the settings say."""

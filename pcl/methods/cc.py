@@ -33,6 +33,7 @@ class Method(base.DeepMethod):
 
     version = 1
     supervised = False
+    layers = ("instance", "cluster")
     Settings = CCSettings
     settings: CCSettings
 

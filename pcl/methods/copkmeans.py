@@ -10,12 +10,11 @@ from pydantic import PositiveInt
 
 from pcl import seed as seeds
 from pcl.assignment import Floats, Ints, assign
-from pcl.config import Strict
-from pcl.constraints import Constraints
+from pcl.engine.known import Known
 from pcl.methods import base
 
 
-class COPKMeansSettings(Strict):
+class COPKMeansSettings(base.LearnerSettings):
     """Settings of COP-KMeans: `iterations` bounds one start, `moves` the repair of one assignment."""
 
     starts: PositiveInt = 20
@@ -65,7 +64,7 @@ class Fit(NamedTuple):
     centres: Floats
 
 
-class Method(base.FrozenMethod):
+class Method(base.Learner):
     """COP-KMeans, the control "do we need to train?": hard must-links and cannot-links on frozen features.
 
     There are no answers about test images: each goes to its nearest centre.
@@ -75,16 +74,15 @@ class Method(base.FrozenMethod):
     """
 
     version = 1
-    supervised = True
     Settings = COPKMeansSettings
     settings: COPKMeansSettings
 
     def cluster(
-        self, inputs: dict[str, NDArray[np.float32]], constraints: Constraints, seed: int
+        self, inputs: dict[str, NDArray[np.float32]], known: Known, seed: int
     ) -> dict[str, NDArray[np.float32]]:
         """One-hot assignments from the start with the fewest violated cannot-links, then the least inertia."""
-        ids = constraints.component_ids()
-        points = _contract(inputs["train"], ids, constraints.cannot_edges())
+        ids = known.constraints.component_ids()
+        points = _contract(inputs["train"], ids, known.constraints.cannot_edges())
         rng = seeds.numpy_generator(seed, "copkmeans")
         starts = self._starts(inputs["train"], seed, rng)
         best = min(self._lloyd(points, centres, start, rng) for start, centres in enumerate(starts))

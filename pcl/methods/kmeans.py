@@ -1,4 +1,4 @@
-"""k-means on the pixels, or on another arm's frozen features."""
+"""k-means on a representation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import PositiveInt
 
 from pcl import seed as seeds
 from pcl.config import Strict
-from pcl.constraints import Constraints
+from pcl.engine.known import Known
 from pcl.methods import base
 
 
@@ -30,7 +30,7 @@ class Method(base.FrozenMethod):
     settings: KMeansSettings
 
     def cluster(
-        self, inputs: dict[str, NDArray[np.float32]], constraints: Constraints, seed: int
+        self, inputs: dict[str, NDArray[np.float32]], known: Known, seed: int
     ) -> dict[str, NDArray[np.float32]]:
         """One-hot assignments from the best of several starts."""
         from sklearn.cluster import KMeans

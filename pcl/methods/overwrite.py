@@ -11,7 +11,7 @@ from pydantic import PositiveInt
 from pcl import seed as seeds
 from pcl.assignment import assign
 from pcl.config import Strict
-from pcl.constraints import Constraints
+from pcl.engine.known import Known
 from pcl.methods import base
 
 
@@ -41,14 +41,14 @@ class Method(base.FrozenMethod):
     reads: ClassVar[Literal["features", "clusters"]] = "clusters"
 
     def cluster(
-        self, inputs: dict[str, NDArray[np.float32]], constraints: Constraints, seed: int
+        self, inputs: dict[str, NDArray[np.float32]], known: Known, seed: int
     ) -> dict[str, NDArray[np.float32]]:
         """One-hot assignments that change as few training images as the answers allow, and no test image."""
-        ids = constraints.component_ids()
+        ids = known.constraints.component_ids()
         votes = np.zeros((ids.max() + 1, self.clusters))
         np.add.at(votes, ids, inputs["train"])
         rng = seeds.numpy_generator(seed, "overwrite")
         lot = rng.random(votes.shape) / len(votes)  # breaks ties; all together it is less than one image
         changed = votes.sum(axis=1, keepdims=True) - votes
-        labels, _ = assign(changed + lot, constraints.cannot_edges(), rng, self.settings.moves)
+        labels, _ = assign(changed + lot, known.constraints.cannot_edges(), rng, self.settings.moves)
         return inputs | {"train": np.eye(self.clusters, dtype=np.float32)[labels[ids]]}

@@ -4,8 +4,8 @@ A path carries a key, eight hexadecimal digits of a hash over everything the num
 changed setting is another path, so that no old number can stand under a new setting. Seeds stay outside the key.
 """
 
-from pcl.plan.identities import ANY, Data, Pretraining, Run, Target
+from pcl.plan.identities import ANY, Data, Features, Pretraining, Run, Target
 from pcl.plan.lookup import Plans
 from pcl.plan.study import Plan
 
-__all__ = ["ANY", "Data", "Plan", "Plans", "Pretraining", "Run", "Target"]
+__all__ = ["ANY", "Data", "Features", "Plan", "Plans", "Pretraining", "Run", "Target"]

@@ -19,8 +19,16 @@ def check(run: Run, images: int) -> None:
     """
     if run.answers is not None:
         return
-    pairs, steps = most_questions(run.method(run.settings, run.clusters, run.budget).stages(), images)
     where = f"budget: {run.budget} questions for arm {run.arm}, but"
+    if not run.method.network and run.budget < run.clusters - 1:
+        raise UserError(
+            f"{where} {run.clusters} clusters take {run.clusters - 1} at least; raise "
+            f"studies.{run.study}.budgets.{run.task} (or curve)"
+        )
+    if run.method.network:
+        pairs, steps = most_questions(run.method(run.settings, run.clusters, run.budget).stages(), images)
+    else:
+        pairs = steps = images * (images - 1) // 2
     remedy = f"lower studies.{run.study}.budgets.{run.task} (or curve)"
     if run.budget > pairs:
         raise UserError(f"{where} its {images} training images make only {pairs} pairs that can be asked; {remedy}")

@@ -13,6 +13,8 @@ from pcl.config import OracleChoice
 from pcl.folder import PretrainingFolder, RunFolder
 from pcl.methods.base import Method
 from pcl.numerics import Numerics
+from pcl.representations.base import Representation
+from pcl.representations.store import MANIFEST
 
 ANY = "any"
 
@@ -87,6 +89,51 @@ class Pretraining:
 
 
 @dataclass(frozen=True)
+class Features:
+    """One representation of a data set, or of a task where its network is told the number of clusters."""
+
+    name: str
+    kind: type[Representation]
+    settings: Any
+    data: Data
+    network: Run | None
+    seed: int
+    numerics: Numerics
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Everything the features depend on, but for the seed."""
+        return {
+            "numerics": self.numerics,
+            "kind": self.settings.kind,
+            "version": self.kind.version,
+            "settings": self.settings.model_dump(mode="json", exclude={"kind", "arm"}),
+            "data": self.data.key,
+            "network": self.network.key if self.network else None,
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """Names the spec."""
+        return key(self.spec)
+
+    @property
+    def scope(self) -> str:
+        """The task of the network; else the data set."""
+        return self.network.task if self.network else self.data.name
+
+    @property
+    def path(self) -> Path:
+        """The folder of arrays and manifest."""
+        return layout.FEATURES.path(scope=self.scope, name=self.name, key=self.key, seed=self.seed)
+
+    @property
+    def last(self) -> Path:
+        """The file that is written last."""
+        return self.path / MANIFEST
+
+
+@dataclass(frozen=True)
 class Run:
     """One (task, orientation, arm, budget, seed).
 
@@ -109,13 +156,14 @@ class Run:
     oracle: OracleChoice
     data: Data
     targets: dict[str, Target]
+    features: tuple[Features, ...]
     source: Run | None
     answers: Run | None
 
     @cached_property
     def spec(self) -> dict[str, Any]:
         """Everything the numbers depend on, but for the seed."""
-        return {
+        spec = {
             "method": self.method_name,
             "version": self.method.version,
             "code": versions.of_method(self.method) if self.method.network else {},
@@ -131,10 +179,22 @@ class Run:
             "source": self.source.key if self.source else None,
             "answers": self.answers.key if self.answers else None,
         }
+        return spec | ({"features": [own.key for own in self.features]} if self.features else {})
 
     @property
     def _targets(self) -> dict[str, str]:
         return {name: target.key for name, target in self.targets.items()}
+
+    @property
+    def takes_from(self) -> list[Run]:
+        """The runs whose clusters, answers or networks it needs."""
+        others = [self.source, self.answers, *(own.network for own in self.features)]
+        return [other for other in others if other is not None]
+
+    @property
+    def name(self) -> str:
+        """The run in words, for who waits for it."""
+        return f"{self.task} {self.orientation} {self.arm} q{self.budget} seed{self.seed}"
 
     @property
     def command(self) -> str:
@@ -149,8 +209,12 @@ class Run:
 
     @property
     def _oracle(self) -> dict[str, Any] | None:
-        asks = self.method.supervised and self.answers is None
-        return oracles.spec(self.oracle.name, self.oracle.settings) if asks else None
+        return oracles.spec(self.oracle.name, self.oracle.settings) if self.asks else None
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks questions, rather than none or those of another run."""
+        return self.method.supervised and self.answers is None
 
     @cached_property
     def key(self) -> str:

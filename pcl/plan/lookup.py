@@ -8,7 +8,7 @@ from pathlib import Path
 from pcl import layout
 from pcl.config import Config
 from pcl.errors import UserError
-from pcl.plan.identities import Run
+from pcl.plan.identities import Features, Run
 from pcl.plan.study import Plan
 from pcl.plan.tasks import Tasks
 
@@ -53,6 +53,21 @@ class Plans:
             if plan.precomputed(figure) == wanted:
                 return plan
         raise UserError(f"{wanted}: no study of params.yaml has this file")
+
+    def features(self, scope: str, name: str, key: str, seed: int) -> tuple[Plan, Features, str]:
+        """The representation in such a folder, with a study and a task that have it; UserError if there is none."""
+        wanted, now = layout.FEATURES.path(scope=scope, name=name, key=key, seed=seed), []
+        for (study, plan), task in product(self.studies.items(), self.config.tasks):
+            try:
+                found = plan.features(task, name, seed)
+                if found.path == wanted:
+                    return plan, found, task
+                now.append(f"study {study} has {found.path}")
+            except UserError as error:
+                now.append(f"study {study}: {error}")
+        raise UserError(
+            f"{wanted}: " + "\n  ".join(["no arm of params.yaml has these features", *dict.fromkeys(now)])
+        )
 
     def run_at(self, path: Path) -> Run:
         """The run whose folder, or a file in it, is at a path.

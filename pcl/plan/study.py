@@ -14,7 +14,7 @@ from pcl.errors import UserError, did_you_mean
 from pcl.methods.base import Method
 from pcl.numerics import NARROWEST
 from pcl.plan.budget import check as check_budget
-from pcl.plan.identities import ANY, Run, Target
+from pcl.plan.identities import ANY, Features, Run, Target
 from pcl.plan.settings import arm_of, method_of, resolve, unknown_keys
 from pcl.plan.tasks import Tasks
 
@@ -185,32 +185,68 @@ class Plan:
     def _method(self, arm: str) -> type[Method]:
         return method_of(self.config, arm)
 
+    def features(self, task: str, name: str, seed: int) -> Features:
+        """A representation of a task's images.
+
+        Raises:
+            UserError: there is none of that name, or its arm has no such layer to give.
+        """
+        if name not in self.config.representations:
+            raise UserError(f"representation: no such{did_you_mean(name, self.config.representations)}")
+        settings: Any = self.config.representations[name]
+        network = None
+        kind = registry.get("pcl.representations", "Representation", settings.kind)
+        if kind.of_network:
+            arm, here = settings.arm, f"representations.{name}"
+            given = self._method(arm)
+            if not given.network or given.supervised:
+                raise UserError(f"{here}.arm: {arm} has no features to give; name one that trains a network, unasked")
+            layers = ("features", *given.layers)
+            if settings.layer not in layers:
+                raise UserError(f"{here}.layer: {arm} has no such layer{did_you_mean(settings.layer, layers)}")
+            network = self.run(task, ANY, arm, seed)
+        own_seed = seed if network else 0  # pixels are the same for every seed
+        return Features(name, kind, settings, self.data(task), network, own_seed, self.study.numerics)
+
+    def _features(self, task: str, arm: str, seed: int) -> tuple[Features, ...]:
+        """What an arm sees of the images beside, or instead of, a network of its own."""
+        names, method, here = self._arm(arm).features, self._method(arm), f"arms.{arm}.features"
+        if not method.sees_features(self.settings(arm)):
+            if names:
+                raise UserError(f"{here}: {self._arm(arm).method} as it is set looks at no representation; remove it")
+            return ()
+        if len(set(names)) < len(names):
+            raise UserError(f"{here}: a representation is given twice")
+        return tuple(self.features(task, name, seed) for name in names or ["pixels"])
+
     def _source(self, task: str, arm: str, seed: int) -> Run | None:
-        """The run whose features or clusters an arm takes."""
+        """The run whose clusters an arm takes."""
         name, method, here = self._arm(arm).source, self._method(arm), f"arms.{arm}.source"
         if name is None:
             if method.reads == "clusters":
                 raise UserError(f"{here}: {self._arm(arm).method} corrects another arm's clusters; name that arm")
             return None
-        if method.network:
-            raise UserError(f"{here}: {self._arm(arm).method} trains its own features; remove source")
-        given = self._method(name)
-        if given.supervised or (method.reads == "features" and not given.network):
-            kind = "trains a network and asks no questions" if method.reads == "features" else "asks no questions"
-            raise UserError(f"{here}: {name} has no {method.reads} that can be taken; give an arm that {kind}")
+        if method.reads != "clusters":
+            raise UserError(
+                f"{here}: {self._arm(arm).method} takes no clusters; remove it (features: names features)"
+            )
+        if self._method(name).supervised:
+            raise UserError(f"{here}: {name} has no clusters that can be taken; give an arm that asks no questions")
         return self.run(task, ANY, name, seed)
 
     def _answers(self, task: str, orientation: str, arm: str, budget: int, seed: int) -> Run | None:
         """The run whose answers an arm takes over."""
         name, method, here = self._arm(arm).answers, self._method(arm), f"arms.{arm}.answers"
-        if method.network or not method.supervised:
+        asks = method.strategy(self.settings(arm)) is not None
+        if asks or not method.supervised:
             if name is not None:
-                raise UserError(f"{here}: {self._arm(arm).method} takes over no answers; remove answers")
+                raise UserError(f"{here}: {self._arm(arm).method} as it is set takes over no answers; remove answers")
             return None
         if name is None:
-            raise UserError(f"{here}: required by {self._arm(arm).method}; name an arm that asks questions")
-        given = self._method(name)
-        if not given.supervised or not given.network:
+            alone = "strategy" in method.Settings.model_fields
+            remedy = f", or set arms.{arm}.settings.strategy" if alone else ""
+            raise UserError(f"{here}: required by {self._arm(arm).method}; name an arm that asks questions{remedy}")
+        if self._method(name).strategy(self.settings(name)) is None:
             raise UserError(f"{here}: {name} asks no questions; name an arm that does")
         return self.run(task, orientation, name, seed, budget)
 
@@ -271,6 +307,7 @@ class Plan:
             oracle=self._oracle(arm, task=task, orientation=orientation, seed=seed),
             data=self.data(task),
             targets=self._served(task, orientation),
+            features=self._features(task, arm, seed),
             source=self._source(task, arm, seed),
             answers=self._answers(task, orientation, arm, budget, seed),
         )

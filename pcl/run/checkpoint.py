@@ -11,12 +11,13 @@ from typing import Any
 import torch
 
 from pcl import artifacts, progress
-from pcl.engine.loop import Epoch
+from pcl.engine.events import Epoch
 from pcl.engine.session import Session
 from pcl.engine.stage import Stage
 from pcl.errors import UserError
 from pcl.folder import Folder
 from pcl.oracles import log
+from pcl.run.inputs import take_over
 
 
 @dataclass(frozen=True)
@@ -68,22 +69,9 @@ class Checkpoint:
             raise UserError(
                 f"{path}: not a checkpoint of this run ({cause}); delete {path.parent} to start over"
             ) from error
-        record(session, answers[len(session.known.answers) :], path)
+        take_over(session.known, answers[len(session.known.answers) :], path)
         progress.say(f"{self.folder.path}: going on after stage {state['stage']}, epoch {state['epoch']}")
         if state["ended"]:
             return None, stages[here + 1 :]
         session.epoch = state["epoch"]
         return state["optimizer"], stages[here:]
-
-
-def record(session: Session, answers: list[log.Answer], where: object) -> None:
-    """Take answers over; `where` names their file in errors.
-
-    Raises:
-        UserError: they contradict each other, or earlier ones.
-    """
-    for answer in answers:
-        try:
-            session.known.record(answer)
-        except UserError as error:
-            raise UserError(f"{where}: {error}") from error

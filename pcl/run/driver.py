@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from pcl.engine.loop import Epoch, Training
+from pcl import progress
+from pcl.engine.events import Epoch, Training
+from pcl.engine.known import Known
+from pcl.errors import UserError
+from pcl.folder import Folder
 from pcl.oracles.base import Question
 
 
@@ -14,6 +19,34 @@ class Observer(Protocol):
 
     def epoch_ended(self, epoch: Epoch) -> None:
         """An epoch is over."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Shows the last row of a history."""
+
+    report: progress.Reporter
+    history: list[dict[str, Any]]
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        """Show it."""
+        self.report.advance("  ".join(f"{key} {value}" for key, value in self.history[-1].items() if value != ""))
+
+
+def named(folder: Folder, training: Training) -> Training:
+    """The training, its errors beginning with the folder."""
+    try:
+        yield from training
+    except UserError as error:
+        raise UserError(f"{folder.path}: {error}") from error
+
+
+def left(known: Known) -> str:
+    """Why a run has asked less than it may."""
+    asked = f"asked {known.spent} of {known.budget}"
+    if known.unsure:
+        return f'{asked}; {len(known.unsure)} more were answered "not sure", and those pairs are not asked again'
+    return f"{asked}; the strategy found no further pair to ask"
 
 
 def drive(training: Training, answer: Callable[[Question], bool | None], observers: Sequence[Observer]) -> None:

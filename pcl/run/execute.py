@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pcl import artifacts, numerics, progress
+from pcl import artifacts, datasets, numerics, progress
 from pcl.errors import UserError
-from pcl.plan import Run
+from pcl.folder import needed
+from pcl.plan import Features, Run
+from pcl.representations import store
+from pcl.representations.base import Rows, Source
 from pcl.run import inputs, scores
 from pcl.run.inputs import Labels
 
@@ -60,11 +60,36 @@ def train(run: Run) -> Path:
     return run.path
 
 
-def features(run: Run, *, trained: bool = True) -> dict[str, NDArray[np.float32]]:
-    """What the heads of a run's network see of every image of each split [N, D].
+def represent(features: Features) -> Path:
+    """Make a representation; a complete folder is left as it is.
+
+    Raises:
+        UserError: the data set or the network is missing, or there are no such features.
+    """
+    if features.last.exists():
+        progress.say(f"{features.path}: complete, nothing to do")
+        return features.path
+    splits = datasets.load(needed(features.data.path / "manifest.json", features.name).parent)
+    images = {"train": splits.train.images, "test": splits.test.images}
+
+    def layer(name: str) -> Rows:
+        assert features.network is not None, "a representation of a network is planned with it"
+        return layer_of(features.network, name)
+
+    try:
+        rows = features.kind(features.settings).features(Source(images, layer))
+    except UserError as error:
+        raise UserError(f"representations.{features.name}: {error}") from error
+    store.write(features.path, rows, features.spec | {"seed": features.seed})
+    return features.path
+
+
+def layer_of(run: Run, layer: str = "features", *, trained: bool = True) -> Rows:
+    """What a layer of a run's network gives for every image of each split [N, D].
 
     Args:
         run: a run of a method with a network.
+        layer: "features", what the heads see, or the name of a head.
         trained: the weights that the run has written; else those it began with.
     """
     from pcl.run import network
@@ -73,7 +98,11 @@ def features(run: Run, *, trained: bool = True) -> dict[str, NDArray[np.float32]
     if trained:
         run.folder.needed(run.folder.weights, run.arm)
         session.network.load_state_dict(run.folder.read_weights())
-    return {split: session.predict(method.embed, split).numpy() for split in session.images.splits}
+
+    def rows(module: Any, images: Any) -> Any:
+        return method.layer(module, images, layer)
+
+    return {split: session.predict(rows, split).numpy() for split in session.images.splits}
 
 
 def score(run: Run) -> dict[str, Any]:
@@ -87,18 +116,15 @@ def _train(run: Run, labels: Labels) -> tuple[str, dict[str, Any], int]:
     from pcl.run import network
 
     session = network.train(run, labels)
-    asked = scores.questions(run, session.known.constraints, session.known.spent)
-    return str(session.device), asked, len(session.history)
+    return str(session.device), scores.questions(run, session.known), len(session.history)
 
 
 def _cluster(run: Run, labels: Labels) -> tuple[str, dict[str, Any], int]:
-    """Cluster frozen features; the device, what was asked, and the number of epochs."""
-    method: Any = run.method(run.settings, run.clusters, run.budget)
-    rows = inputs.frozen(run, features)
-    constraints, count = inputs.answers_of(run.answers, len(rows["train"]))
-    run.folder.write_assignments(method.cluster(rows, constraints, run.seed))
-    run.folder.write_history([])
-    return "cpu", scores.questions(run, constraints, count), 0
+    """Learn on representations; the device, what was asked, and the number of epochs."""
+    from pcl.run import frozen
+
+    known = frozen.train(run, labels)
+    return "cpu", scores.questions(run, known), 0
 
 
 def _provenance(run: Run, device: Any, started: float) -> dict[str, Any]:

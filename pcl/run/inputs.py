@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcl import datasets, oracles, orientations
-from pcl.constraints import Constraints
+from pcl.engine.known import Known
 from pcl.errors import UserError
 from pcl.folder import needed
+from pcl.oracles import log
 from pcl.oracles.base import Context, Oracle
 from pcl.plan import Run
+from pcl.representations import store
 
 Labels = dict[str, dict[str, NDArray[np.int64]]]
 
@@ -47,39 +49,50 @@ def oracle(run: Run, targets: Labels) -> Oracle:
     return oracles.make(run.oracle.name, run.oracle.settings, context)
 
 
-def frozen(run: Run, features: Callable[[Run], dict[str, NDArray[np.float32]]]) -> dict[str, NDArray[np.float32]]:
-    """What a frozen method clusters: its source's clusters or features, or without a source the pixels in [0, 1].
+def frozen(run: Run) -> dict[str, NDArray[np.float32]]:
+    """What a frozen method learns on: its source's clusters, one-hot, or its representations."""
+    if run.source is None:
+        return features(run)
+    one_hot = np.eye(run.clusters, dtype=np.float32)
+    folder = run.source.folder
+    folder.needed(folder.assignments, run.arm)
+    return {split: one_hot[found.cluster] for split, found in folder.read_assignments().items()}
 
-    Args:
-        run: of a frozen method.
-        features: what the network of a run sees of the images.
+
+def features(run: Run) -> dict[str, NDArray[np.float32]]:
+    """The representations of a run [N, D]: one as it is; several side by side, each row of each of length 1."""
+    parts = [store.read(needed(own.last, run.arm).parent) for own in run.features]
+    if len(parts) == 1:
+        return parts[0]
+    return {split: np.hstack([_unit(part[split]) for part in parts]) for split in parts[0]}
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+
+
+def known(run: Run, count: int) -> Known:
+    """What a frozen method's run knows about `count` training images before it asks: another run's answers, if any.
+
+    Raises:
+        UserError: they cannot be read, or contradict each other.
     """
-    if run.source is not None and run.method.reads == "clusters":
-        one_hot = np.eye(run.clusters, dtype=np.float32)
-        folder = run.source.folder
-        folder.needed(folder.assignments, run.arm)
-        return {split: one_hot[found.cluster] for split, found in folder.read_assignments().items()}
-    if run.source is not None:
-        return features(run.source)
-    splits = images(run)
-    pixels = {"train": splits.train.images, "test": splits.test.images}
-    flat = {name: images.reshape(len(images), -1) for name, images in pixels.items()}
-    return {name: np.divide(rows, 255, dtype=np.float32) for name, rows in flat.items()}
+    found = Known(run.method(run.settings, run.clusters, run.budget).constraints(count), run.budget)
+    if run.answers is not None:
+        folder = run.answers.folder
+        folder.needed(folder.answers, run.answers.arm)
+        take_over(found, folder.read_answers(), folder.answers)
+    return found
 
 
-def answers_of(other: Run | None, count: int) -> tuple[Constraints, int]:
-    """What another run's answers say about `count` training images, and how many answers there are."""
-    constraints = Constraints(count)
-    if other is None:
-        return constraints, 0
-    folder = other.folder
-    folder.needed(folder.answers, other.arm)
-    given = [answer for answer in folder.read_answers() if answer.same is not None]
-    for answer in given:
-        if answer.i == answer.j:  # the released baseline asks about an image and itself
-            continue
+def take_over(known: Known, answers: Sequence[log.Answer], where: object) -> None:
+    """Record answers that others were given; `where` names their file in errors.
+
+    Raises:
+        UserError: they contradict each other, or earlier ones.
+    """
+    for answer in answers:
         try:
-            constraints.add(answer.i, answer.j, answer.same)
+            known.record(answer)
         except UserError as error:
-            raise UserError(f"{folder.answers}: {error}") from error
-    return constraints, len(given)
+            raise UserError(f"{where}: {error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,8 +24,8 @@ from pcl.oracles.journal import Journal
 from pcl.plan import Run
 from pcl.plan.budget import check as check_budget
 from pcl.run import inputs
-from pcl.run.checkpoint import Checkpoint, record
-from pcl.run.driver import Observer, drive
+from pcl.run.checkpoint import Checkpoint
+from pcl.run.driver import Observer, Shown, drive, left, named
 from pcl.run.inputs import Labels
 from pcl.run.scores import History
 
@@ -53,7 +52,10 @@ def opened(run: Run) -> tuple[DeepMethod, Session]:
         network = method.build(channels)
     network = network.to(device).to(memory_format=MEMORY_FORMAT)
     known = Known(method.constraints(len(tensors["train"])), run.budget)
-    return method, Session(run.seed, Images(tensors, run.settings, device), network, known)
+    session = Session(run.seed, Images(tensors, run.settings, device), network, known, clusters=run.clusters)
+    if run.features:
+        session.features = inputs.features(run)["train"]
+    return method, session
 
 
 def train(run: Run, labels: Labels) -> Session:
@@ -68,7 +70,7 @@ def train(run: Run, labels: Labels) -> Session:
     stages = [stage for stage in method.stages() if not stage.pretraining or run.pretraining is None]
     through(run, method, session, stages, run.folder, labels)
     if session.known.remaining:
-        progress.say(f"{run.path}: {_left(session.known)}")
+        progress.say(f"{run.path}: {left(session.known)}")
     write(run.folder, session)
     run.folder.write_assignments(_probabilities(run, method, session))
     return session
@@ -81,7 +83,7 @@ def start_from_pretraining(run: Run, session: Session) -> None:
     folder = run.pretraining.folder
     folder.needed(folder.weights, run.arm)
     session.network.load_state_dict(folder.read_weights(), strict=False)
-    record(session, folder.read_answers(), folder.answers)
+    inputs.take_over(session.known, folder.read_answers(), folder.answers)
 
 
 def through(
@@ -99,23 +101,9 @@ def through(
     reply = inputs.oracle(run, labels).reply if asks else _nobody
     journal = Journal(folder.answers, reply, budget=run.budget, heard=session.known.answers)
     training = loop.train(method, session, stages, optimizer_state)
-    name = f"{run.task} {run.orientation} {run.arm} q{run.budget} seed{run.seed}"
-    with progress.reporter(name, sum(stage.epochs for stage in stages), session.epoch) as report:
-        observers: list[Observer] = [History(method, session, labels), checkpoint, Shown(report, session)]
-        drive(_named(folder, training), journal.answer, observers)
-
-
-@dataclass(frozen=True)
-class Shown:
-    """Shows the last row of the history."""
-
-    report: progress.Reporter
-    session: Session
-
-    def epoch_ended(self, epoch: loop.Epoch) -> None:
-        """Show it."""
-        row = self.session.history[-1].items()
-        self.report.advance("  ".join(f"{key} {value}" for key, value in row if value != ""))
+    with progress.reporter(run.name, sum(stage.epochs for stage in stages), session.epoch) as report:
+        observers: list[Observer] = [History(method, session, labels), checkpoint, Shown(report, session.history)]
+        drive(named(folder, training), journal.answer, observers)
 
 
 def write(folder: Folder, session: Session, parts: tuple[str, ...] | None = None) -> None:
@@ -139,22 +127,6 @@ def _probabilities(run: Run, method: DeepMethod, session: Session) -> dict[str, 
             f"and delete {run.folder.checkpoint.parent}"
         )
     return {split: rows[: method.scored(len(rows))] for split, rows in found.items()}
-
-
-def _named(folder: Folder, training: loop.Training) -> loop.Training:
-    """The training, its errors beginning with the folder."""
-    try:
-        yield from training
-    except UserError as error:
-        raise UserError(f"{folder.path}: {error}") from error
-
-
-def _left(known: Known) -> str:
-    """Why a run has asked less than it may."""
-    asked = f"asked {known.spent} of {known.budget}"
-    if known.unsure:
-        return f'{asked}; {len(known.unsure)} more were answered "not sure", and those pairs are not asked again'
-    return f"{asked}; the strategy found no further pair to ask"
 
 
 def _nobody(question: Question) -> bool | None:

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pcl import datasets, metrics
-from pcl.constraints import Constraints
+from pcl import datasets, metrics, neighbourhoods
+from pcl.constraints import Contradiction
+from pcl.engine.known import Known
 from pcl.engine.trainable import Trainable
 from pcl.folder import Assigned
+from pcl.neighbourhoods import Neighbourhoods
 from pcl.plan import Run
 from pcl.run.inputs import Labels
 
 if TYPE_CHECKING:
-    from pcl.engine.loop import Epoch
+    from pcl.engine.events import Epoch
     from pcl.engine.session import Session
 
 
@@ -55,18 +57,30 @@ def scores(labels: Labels, assigned: Mapping[str, Assigned]) -> dict[str, Any]:
     }
 
 
-def questions(run: Run, constraints: Constraints, asked: int) -> dict[str, Any]:
+def questions(run: Run, known: Known) -> dict[str, Any]:
     """What was asked and what followed from it, counted apart."""
+    constraints = known.constraints
+    placed = _placed(known, run.clusters)
     return {
         "budget": run.budget,
-        "asked": asked,
+        "asked": known.spent,
         "asked_must": constraints.asked_must,
         "asked_cannot": constraints.asked_cannot,
         "implied_must": constraints.implied_must,
         "implied_cannot": constraints.implied_cannot,
         "largest_component": constraints.largest_component if run.method.supervised else 0,
+        "placed": len(placed.images) if placed else None,
+        "neighbourhoods": placed.count if placed else None,
         "closure": constraints.closure if run.method.supervised else None,
     }
+
+
+def _placed(known: Known, clusters: int) -> Neighbourhoods | None:
+    """The images whose cluster the answers tell; None where they contradict each other and nothing is closed."""
+    try:
+        return neighbourhoods.of(known.closed, clusters)
+    except Contradiction:
+        return None
 
 
 def content(run: Run, labels: Labels, asked: dict[str, Any], epochs: int) -> dict[str, Any]:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BeforeValidator
 
-from pcl import registry
+from pcl import neighbourhoods, registry
+from pcl import seed as seeds
 from pcl.config import Strict, validate
 from pcl.errors import UserError
+from pcl.neighbourhoods import Neighbourhoods
 
 if TYPE_CHECKING:
     import torch
 
-    from pcl.constraints import Constraints
+    from pcl.engine.known import Known
     from pcl.types import Bool, Float, Int64, Tensor
 
 Pair = tuple[int, int, dict[str, float]]
@@ -138,28 +142,42 @@ class PairView:
 
 @dataclass(frozen=True)
 class FeatureView:
-    """What is known about all training images at once. Nothing in it is N × N, and nothing made of it should be.
+    """All training images at once, in a round of questions. Nothing here is N × N, and nothing made of it should be.
 
     Attributes:
-        features: of every training image, in evaluation mode.
-        p: cluster probabilities of every training image.
-        constraints: what the answers so far say; `constraints.relation(i, j)` is None for a pair not known.
-        unsure: pairs i < j that were answered "not sure".
-        remaining: questions left over the budget, r in [0, 1].
-        generator: source of every draw.
+        features: a representation of every training image.
+        clusters: K.
+        known: every answer so far. It grows while a round is asked.
+        seed: of every draw, a child of the run's seed.
+        round: the number of the round, from 0.
+        learn: what the answers so far teach about every training image: cluster probabilities [N, K].
     """
 
-    features: Float[Tensor, "N D"]
-    p: Float[Tensor, "N K"]
-    constraints: Constraints
-    unsure: frozenset[tuple[int, int]]
-    remaining: float
-    generator: torch.Generator
+    features: NDArray[np.float32]
+    clusters: int
+    known: Known
+    seed: int
+    round: int
+    learn: Callable[[], NDArray[np.float32]]
+
+    @cached_property
+    def p(self) -> NDArray[np.float32]:
+        """Cluster probabilities [N, K] as this round begins, learned when a strategy first looks at them."""
+        return self.learn()
+
+    @cached_property
+    def neighbourhoods(self) -> Neighbourhoods:
+        """The images whose cluster is known as this round begins."""
+        return neighbourhoods.of(self.known.closed, self.clusters)
 
     def open(self, i: int, j: int) -> bool:
         """Whether images i and j make a question: two images about which nothing is known and nobody was unsure."""
         pair = min(i, j), max(i, j)
-        return i != j and pair not in self.unsure and self.constraints.relation(i, j) is None
+        return i != j and self.known.open(*pair) and self.known.closed.relation(*pair) is None
+
+    def rng(self, *purpose: str | int) -> np.random.Generator:
+        """The source of draws for one purpose in this round."""
+        return seeds.numpy_generator(self.seed, *purpose, self.round)
 
 
 View = TypeVar("View", PairView, FeatureView)
@@ -172,10 +190,11 @@ class Strategy(ABC, Generic[View]):
 
     - "batch": a `PairView` of the images of a batch, one pair a step; or of a pool, where a stage asks first.
     - "pool": a `PairView` of a pool of images, before a stage's first step.
-    - "features": a `FeatureView` of all training images, before a stage's first step.
+    - "features": a `FeatureView` of a representation of all training images, before a stage's first step; a method
+      without a network can use no other.
 
     The last two are asked in rounds: `select` is called again, with what the answers have taught, until the questions
-    are spent or it finds none.
+    are spent or it finds none. It may be a generator: a pair is answered before the next one is drawn from it.
     """
 
     version: ClassVar[int]
@@ -186,8 +205,13 @@ class Strategy(ABC, Generic[View]):
         self.settings = settings
 
     @abstractmethod
-    def select(self, view: View, count: int) -> list[Pair]:
-        """At most `count` pairs to ask about, the best first: rows a and b of the view, and what ranked them."""
+    def select(self, view: View, count: int) -> Iterable[Pair]:
+        """Pairs to ask about, the best first: rows a and b of the view, and what ranked them.
+
+        Args:
+            view: what there is to see.
+            count: at most so many pairs; for a strategy that places images, so many images.
+        """
 
 
 class Scoring(Strategy[PairView]):

@@ -72,7 +72,9 @@ def make_session(method):
         torch.manual_seed(0)
         network = method.build(1)
         shown = Images({"train": images, "test": images[:5]}, settings or method.settings, CPU)
-        return Session(seed, shown, network, Known(Constraints(n, closure=closure), budget))
+        features = np.random.default_rng(0).random((n, 3), dtype=np.float32)
+        known = Known(Constraints(n, closure=closure), budget)
+        return Session(seed, shown, network, known, clusters=2, features=features)
 
     return make
 

@@ -12,6 +12,7 @@ from stages import fixed as stage
 from pcl import registry
 from pcl.constraints import Contradiction
 from pcl.engine import asking
+from pcl.engine.rounds import FIRST, PATIENCE
 from pcl.strategies import uncertainty
 from pcl.strategies.base import Choice, Strategy
 
@@ -331,13 +332,13 @@ class TestAStrategyThatSeesAllImages:
             sees = "features"
 
             def select(self, view, count):
-                rounds.append((view, count))
-                draws.append(torch.rand(1, generator=view.generator).item())
+                rounds.append((view, count, view.known.spent, list(view.known.unsure)))
+                draws.append(view.rng("mine").random())
                 pairs = [(b, a, {"sum": a + b}) for a, b in combinations(range(20), 2) if view.open(a, b)]
                 return pairs[: min(count, 5)]
 
         monkeypatch.setattr(method, "start_stage", lambda session: started.append(session.known.spent))
-        session, reference = (make_session(closure="none") for _ in range(2))
+        session = make_session(closure="none")
 
         def answer(i, j):
             return None if (i, j) == (0, 3) else i % 2 == j % 2
@@ -347,15 +348,48 @@ class TestAStrategyThatSeesAllImages:
         assert started == [12] and seen.spent_by_epoch == [12, 12]
         assert {(a.stage, a.epoch, a.step) for a in session.known.answers} == {("train", 0, 0)}
         assert [a.terms for a in session.known.answers] == [{"sum": j} for j in range(1, 14)]
-        assert [count for _, count in rounds] == [12, 8, 3]
-        assert [view.remaining for view, _ in rounds] == [12 / 12, 8 / 12, 3 / 12]
-        assert [view.unsure for view, _ in rounds] == [frozenset(), {(0, 3)}, {(0, 3)}]
-        assert len(set(draws)) == 3
-        pictures = reference.images.unaugmented(np.arange(20))
-        for view, _ in rounds:
-            assert torch.equal(view.features, pictures.flatten(1)), "all training images, in their order"
-            assert torch.equal(view.p, reference.predict(method.probabilities))
-            assert view.constraints is session.known.constraints
+        assert [spent for *_, spent, _ in rounds] == [0, 4, 9]
+        assert [unsure for *_, unsure in rounds] == [[], [(0, 3)], [(0, 3)]]
+        assert [view.round for view, *_ in rounds] == [0, 1, 2] and len(set(draws)) == 3
+        for view, count, *_ in rounds:
+            assert count == FIRST and view.clusters == 2 and view.known is session.known
+            assert view.features is session.features, "of all training images, in their order"
+
+    def test_hears_an_answer_before_it_chooses_the_next_pair(self, make_session, drive, choose):
+        heard = []
+
+        class OneByOne(Strategy):
+            version = 1
+            sees = "features"
+
+            def select(self, view, count):
+                for b in range(1, 5):
+                    yield 0, b, {}
+                    heard.append(view.known.constraints.relation(0, b))
+
+        drive(make_session(budget=4), [stage("train", 1, strategy=choose(OneByOne))])
+        assert heard[:4] == [False, True, False, True]
+
+    def test_before_training_probabilities_are_those_of_the_nearest_placed_images(self, make_session, drive, choose):
+        """Against a reference implementation: inverse distances to the nearest member of each neighbourhood."""
+        found = []
+
+        class Looks(Strategy):
+            version = 1
+            sees = "features"
+
+            def select(self, view, count):
+                found.append((view.p, view.neighbourhoods.members()))
+                return [(0, b, {}) for b in range(view.round * 3 + 1, view.round * 3 + 4)]
+
+        session = make_session(budget=6)
+        drive(session, [stage("train", 1, strategy=choose(Looks))])
+        assert (found[0][0] == 0.5).all() and found[0][1] == []
+        p, members = found[1]
+        assert sorted(map(sorted, members)) == [[0, 2], [1, 3]]
+        for i, row in enumerate(session.features):
+            inverse = [1 / max(min(np.linalg.norm(row - session.features[j]) for j in own), 1e-12) for own in members]
+            assert np.allclose(p[i], np.array(inverse) / sum(inverse), atol=1e-5)
 
     @pytest.mark.parametrize("closure", ["full", "none"])
     @pytest.mark.parametrize("budget", [9, 1000])
@@ -404,12 +438,12 @@ class TestAStrategyThatSeesAllImages:
             sees = "features"
 
             def select(self, view, count):
-                sizes.append((len(view.features), count))
+                sizes.append(len(view.features))
                 return [(a, b, {}) for a, b in list(combinations(range(len(view.features)), 2))[-count:]]
 
         session = make_session(n=24, closure="none")
         seen = drive(session, [stage("ask", 1, first=6, by=choose(Last), pool=(1, 3))])
-        assert sizes[0] == (24, 6) and session.known.spent == len(seen.questions) == 6
+        assert sizes[0] == 24 and session.known.spent == len(seen.questions) == 6
         assert not {i for pair in seen.questions for i in pair} <= set(session.sampler.pool(1, 3).tolist())
 
 
@@ -459,19 +493,19 @@ class TestNobodyIsEverSure:
     def test_patience_ends_in_every_stage_anew(self, make_session, drive, asks):
         session = make_session(n=24)
         seen = drive(session, [stage("one", 2, **asks), stage("two", 1, **asks)], answer=lambda i, j: None)
-        assert [a.stage for a in session.known.answers] == ["one"] * asking.PATIENCE + ["two"] * asking.PATIENCE
+        assert [a.stage for a in session.known.answers] == ["one"] * PATIENCE + ["two"] * PATIENCE
         assert len(seen.epochs) == 3 and session.known.spent == 0
 
     def test_patience_begins_again_with_every_answer(self, make_session, drive, asks):
         session, count = make_session(n=24, closure="none"), iter(range(1, 1000))
 
         def answer(i, j):
-            return True if next(count) % asking.PATIENCE == 0 else None
+            return True if next(count) % PATIENCE == 0 else None
 
         drive(session, [stage("one", 1, **asks)], answer=answer)
-        assert session.known.spent == 9 and len(session.known.answers) == 9 * asking.PATIENCE
+        assert session.known.spent == 9 and len(session.known.answers) == 9 * PATIENCE
 
     def test_a_batch_is_asked_about_at_every_step_all_the_same(self, make_session, drive):
         session = make_session(n=24)
         drive(session, [stage("train", 9, strategy="random")], answer=lambda i, j: None)
-        assert len(session.known.answers) == 9 * 3 > asking.PATIENCE
+        assert len(session.known.answers) == 9 * 3 > PATIENCE

@@ -57,9 +57,10 @@ def epochs(run: Run) -> list[str]:
         )
         ended(self, epoch)
 
-    for other in (run.source, run.answers):
-        if other is not None:
-            epochs(other)
+    for other in run.takes_from:
+        epochs(other)
+    for features in run.features:
+        execute.represent(features)
     Checkpoint.epoch_ended = noted
     try:
         if run.pretraining is not None:

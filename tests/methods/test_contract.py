@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from pcl import artifacts, config, registry
-from pcl.methods.base import DeepMethod
 from pcl.oracles import log
 from pcl.plan import Plan
 from pcl.run import execute
@@ -23,9 +22,10 @@ PLACE = ("digits10-4", "personalized")
 
 def complete(run):
     """Train a run and whatever it starts from; its folder."""
-    for other in (run.source, run.answers):
-        if other is not None:
-            complete(other)
+    for other in run.takes_from:
+        complete(other)
+    for features in run.features:
+        execute.represent(features)
     if run.pretraining is not None and not (run.pretraining.path / "spec.json").exists():
         execute.pretrain(run)
     return execute.train(run)
@@ -51,8 +51,8 @@ def trained(empty, tiny_config):
 
 @pytest.fixture(scope="module")
 def again(trained, empty):
-    """A function of a method: its run made anew elsewhere, killed after every checkpoint; its folder, and how often
-    it was killed in how many epochs.
+    """A function of a method: its run made anew elsewhere, killed after every checkpoint, or after every answer where
+    there are none; its folder, and how often it was killed.
     """
     made = {}
 
@@ -62,19 +62,22 @@ def again(trained, empty):
             with chdir(empty("again")), pytest.MonkeyPatch.context() as patch:
                 take_over(run, folder)
                 kills = []
-                patch.setattr(artifacts, "write", dying(artifacts.write, kills))
-                made[method] = insist(run).resolve(), len(kills), epochs_of(run)
+                if run.method.network:
+                    patch.setattr(artifacts, "write", dying(artifacts.write, "state.pt", kills))
+                else:
+                    patch.setattr(artifacts, "append", dying(artifacts.append, "answers.jsonl", kills))
+                made[method] = insist(run).resolve(), len(kills)
         return made[method]
 
     return anew
 
 
-def dying(write, kills):
-    """How files are written by a process that is killed after each of its checkpoints."""
+def dying(write, name, kills):
+    """How files are written by a process that is killed after each that has this name."""
 
     def write_and_die(path, content):
         write(path, content)
-        if path.parent.name == "checkpoint":
+        if path.name == name:
             kills.append(path)
             raise KeyboardInterrupt
 
@@ -90,16 +93,17 @@ def insist(run):
             assert not (run.path / "metrics.json").exists()
 
 
-def epochs_of(run):
+def epochs_of(run, folder):
     """The epochs that made a run, those of its pretraining among them."""
+    here = folder.parents[len(run.path.parts) - 1]
     parts = [run.path] + ([run.pretraining.path] if run.pretraining else [])
-    return sum(len(learned(folder)) for folder in parts)
+    return sum(len(learned(here / part)) for part in parts)
 
 
 def take_over(run, folder):
     """What a run takes from others, as they left it in another working folder."""
-    for other in (run.source, run.answers):
-        if other is not None:
+    for other in run.takes_from:
+        if not other.path.exists():
             here = folder.parents[len(run.path.parts) - 1]
             shutil.copytree(here / other.path, other.path)
 
@@ -150,10 +154,12 @@ class TestEveryMethod:
         assert files(again(method)[0]) == first
 
     def test_interrupted_equals_uninterrupted(self, trained, again, method):
-        """Killed after every epoch's checkpoint, a run goes on to the same bytes."""
-        folder, kills, epochs = again(method)
-        assert files(folder) == files(trained(method)[1])
-        assert kills == epochs and (epochs > 1) == issubclass(METHODS[method], DeepMethod)
+        """Killed after every epoch, or after every answer, a run goes on to the same bytes."""
+        (folder, kills), (run, other) = again(method), trained(method)
+        assert files(folder) == files(other)
+        asked = run.budget if run.asks else 0
+        assert kills == (epochs_of(run, other) if run.method.network else asked)
+        assert kills > 1 or not (run.method.network or run.asks)
 
     def test_no_label_reaches_what_is_learned(self, trained, empty, tiny_config, method):
         """Trained again on the same answers, read from the log, where every target cluster is noise: the same bytes

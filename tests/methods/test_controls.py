@@ -10,6 +10,7 @@ from sklearn.cluster import KMeans
 
 from pcl import registry
 from pcl.constraints import Constraints
+from pcl.engine.known import Known
 from pcl.metrics import accuracy
 
 COPKMeans = registry.get("pcl.methods", "Method", "copkmeans")
@@ -58,7 +59,7 @@ class TestCOPKMeans:
         rng = np.random.default_rng(seed)
         constraints, answers = answered(rng, rng.integers(clusters, size=images), questions)
         inputs = {"train": rng.random((images, 3), dtype=np.float32), "test": rng.random((5, 3), dtype=np.float32)}
-        found = clusters_of(method(COPKMeans, clusters, starts=3).cluster(inputs, constraints, 0))
+        found = clusters_of(method(COPKMeans, clusters, starts=3).cluster(inputs, Known(constraints, 0), 0))
         assert obeys(found["train"], answers)
         assert found["test"].shape == (5,)
 
@@ -66,7 +67,7 @@ class TestCOPKMeans:
     def test_without_answers_it_is_k_means(self, clusters):
         rng = np.random.default_rng(0)
         inputs = {split: rng.random((n, 2), dtype=np.float32) for split, n in (("train", 200), ("test", 50))}
-        found = clusters_of(method(COPKMeans, clusters).cluster(inputs, Constraints(200), 0))
+        found = clusters_of(method(COPKMeans, clusters).cluster(inputs, Known(Constraints(200), 0), 0))
         model = KMeans(clusters, n_init=100, random_state=1).fit(inputs["train"])
         assert accuracy(model.labels_, found["train"]) == 1
         assert accuracy(model.predict(inputs["test"]), found["test"]) == 1
@@ -75,7 +76,7 @@ class TestCOPKMeans:
     def test_cop_kmeans_2_no_order_is_a_dead_end(self, seed):
         constraints = Constraints.fold(3, [(0, 2, False), (1, 2, False)])
         inputs = {"train": np.array([[0], [1], [0.5]], dtype=np.float32)}
-        a, b, c = clusters_of(method(COPKMeans, 2).cluster(inputs, constraints, seed))["train"]
+        a, b, c = clusters_of(method(COPKMeans, 2).cluster(inputs, Known(constraints, 0), seed))["train"]
         assert a == b != c
 
     def test_cop_kmeans_3_must_links_hold_in_every_cluster(self):
@@ -83,9 +84,9 @@ class TestCOPKMeans:
         points = np.repeat([[0, 0], [0, 100], [100, 0], [100, 100]], 5, axis=0).astype(np.float32)
         points += np.random.default_rng(0).random(points.shape, dtype=np.float32)
         answers = [(5 * group, (5 * group + 6) % 20, True) for group in range(4)]
-        found = clusters_of(method(COPKMeans, 4).cluster({"train": points}, Constraints.fold(20, answers), 0))[
-            "train"
-        ]
+        found = clusters_of(
+            method(COPKMeans, 4).cluster({"train": points}, Known(Constraints.fold(20, answers), 0), 0)
+        )["train"]
         assert obeys(found, answers)
         assert set(found.tolist()) == {0, 1, 2, 3}
 
@@ -97,7 +98,7 @@ class TestCOPKMeans:
         inputs = {"train": points[:200], "test": points[200:]}
         for axis in (0, 1):
             constraints, _ = answered(rng, corners[:200, axis], 40)
-            found = clusters_of(method(COPKMeans, 2).cluster(inputs, constraints, 0))
+            found = clusters_of(method(COPKMeans, 2).cluster(inputs, Known(constraints, 0), 0))
             assert accuracy(corners[:200, axis], found["train"]) > 0.95
             assert accuracy(corners[200:, axis], found["test"]) > 0.95
 
@@ -108,7 +109,9 @@ class TestCOPKMeans:
         rng = np.random.default_rng(seed)
         points = rng.random((9, 2), dtype=np.float32)
         constraints, answers = answered(rng, rng.integers(2, size=9), 6)
-        found = clusters_of(method(COPKMeans, 2, starts=1).cluster({"train": points}, constraints, 0))["train"]
+        found = clusters_of(method(COPKMeans, 2, starts=1).cluster({"train": points}, Known(constraints, 0), 0))[
+            "train"
+        ]
         if len(set(found.tolist())) < 2:
             return
         centres = np.stack([points[found == cluster].mean(axis=0) for cluster in (0, 1)])
@@ -121,21 +124,25 @@ class TestCOPKMeans:
         points = np.array([[0]] * 9 + [[1], [10]], dtype=np.float32)
         constraints = Constraints.fold(11, [(0, i, True) for i in range(1, 9)])
         inputs = {"train": points, "test": np.array([[5.0], [5.1]], dtype=np.float32)}
-        found = clusters_of(method(COPKMeans, 2).cluster(inputs, constraints, 0))
+        found = clusters_of(method(COPKMeans, 2).cluster(inputs, Known(constraints, 0), 0))
         assert found["test"].tolist() == [found["train"][0], found["train"][10]]
 
     def test_of_two_that_differ_the_lighter_gives_way(self):
         """Both would rather be with those at 0, the one image even more than each of the five."""
         points = np.array([[0]] * 50 + [[10]] * 50 + [[4]] * 5 + [[3.9]], dtype=np.float32)
         answers = [*((100, i, True) for i in range(101, 105)), (100, 105, False)]
-        found = clusters_of(method(COPKMeans, 2).cluster({"train": points}, Constraints.fold(106, answers), 0))
+        found = clusters_of(
+            method(COPKMeans, 2).cluster({"train": points}, Known(Constraints.fold(106, answers), 0), 0)
+        )
         assert found["train"][[100, 105]].tolist() == found["train"][[0, 50]].tolist()
 
     def test_seeds_are_all_that_is_random(self):
         rng = np.random.default_rng(0)
         inputs = {"train": rng.random((40, 3), dtype=np.float32)}
         constraints, _ = answered(rng, rng.integers(3, size=40), 30)
-        first, again = (method(COPKMeans, 3, starts=2).cluster(inputs, constraints, 5)["train"] for _ in range(2))
+        first, again = (
+            method(COPKMeans, 3, starts=2).cluster(inputs, Known(constraints, 0), 5)["train"] for _ in range(2)
+        )
         assert (first == again).all()
 
 
@@ -147,7 +154,7 @@ class TestOverwrite:
         constraints, answers = answered(rng, rng.integers(clusters, size=images), questions)
         before = {"train": rng.integers(clusters, size=images), "test": rng.integers(clusters, size=5)}
         inputs = {split: one_hot(labels, clusters) for split, labels in before.items()}
-        after = clusters_of(method(Overwrite, clusters).cluster(inputs, constraints, 0))
+        after = clusters_of(method(Overwrite, clusters).cluster(inputs, Known(constraints, 0), 0))
         assert obeys(after["train"], answers)
         assert after["test"].tolist() == before["test"].tolist()
         untouched = sorted(set(range(images)) - {image for i, j, _ in answers for image in (i, j)})
@@ -159,12 +166,12 @@ class TestOverwrite:
         rng = np.random.default_rng(seed)
         labels = rng.integers(clusters, size=images)
         constraints, _ = answered(rng, labels, questions)
-        after = method(Overwrite, clusters).cluster({"train": one_hot(labels, clusters)}, constraints, 0)
+        after = method(Overwrite, clusters).cluster({"train": one_hot(labels, clusters)}, Known(constraints, 0), 0)
         assert clusters_of(after)["train"].tolist() == labels.tolist()
 
     def test_a_component_gets_the_cluster_of_most_of_its_members(self):
         constraints = Constraints.fold(5, [(0, 1, True), (1, 2, True), (2, 3, True)])
-        after = method(Overwrite, 3).cluster({"train": one_hot([2, 0, 2, 1, 0], 3)}, constraints, 0)
+        after = method(Overwrite, 3).cluster({"train": one_hot([2, 0, 2, 1, 0], 3)}, Known(constraints, 0), 0)
         assert clusters_of(after)["train"].tolist() == [2, 2, 2, 2, 0]
 
     @pytest.mark.parametrize(("same", "labels"), [(True, [0, 1]), (False, [1, 1])])
@@ -172,13 +179,18 @@ class TestOverwrite:
         """Not the order of images or of clusters: their numbers mean nothing."""
         inputs = {"train": one_hot(np.array(labels), 2)}
         constraints = Constraints.fold(2, [(0, 1, same)])
-        found = [clusters_of(method(Overwrite, 2).cluster(inputs, constraints, seed))["train"] for seed in range(40)]
+        found = [
+            clusters_of(method(Overwrite, 2).cluster(inputs, Known(constraints, 0), seed))["train"]
+            for seed in range(40)
+        ]
         assert 5 < sum(first == labels[0] for first, _ in found) < 35
 
     def test_of_two_that_differ_the_smaller_gives_way(self):
         constraints = Constraints.fold(4, [(0, 1, True), (1, 2, True), (2, 3, False)])
         for clusters in (2, 3):
-            after = method(Overwrite, clusters).cluster({"train": one_hot([1, 1, 1, 1], clusters)}, constraints, 0)
+            after = method(Overwrite, clusters).cluster(
+                {"train": one_hot([1, 1, 1, 1], clusters)}, Known(constraints, 0), 0
+            )
             labels = clusters_of(after)["train"].tolist()
             assert labels[:3] == [1, 1, 1] and labels[3] != 1
 
@@ -190,7 +202,9 @@ class TestBoth:
         for seed in range(10):
             rng = np.random.default_rng(seed)
             rows = one_hot(rng.integers(2, size=7), 2) if cls is Overwrite else rng.random((7, 2), dtype=np.float32)
-            found = clusters_of(method(cls, 2).cluster({"train": rows}, Constraints.fold(7, answers), 0))["train"]
+            found = clusters_of(method(cls, 2).cluster({"train": rows}, Known(Constraints.fold(7, answers), 0), 0))[
+                "train"
+            ]
             assert found[0] == found[1] == found[2] != found[3]
             assert found[4] != found[5]
 
@@ -200,5 +214,5 @@ class TestBoth:
         constraints = Constraints.fold(4, [(0, 1, False), (1, 2, False), (0, 2, False)])
         rng = np.random.default_rng(0)
         rows = one_hot([0, 0, 0, 1], 2) if cls is Overwrite else rng.random((4, 2), dtype=np.float32)
-        found = clusters_of(method(cls, 2).cluster({"train": rows}, constraints, 0))["train"]
+        found = clusters_of(method(cls, 2).cluster({"train": rows}, Known(constraints, 0), 0))["train"]
         assert len(set(found[:3].tolist())) == 2

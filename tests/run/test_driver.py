@@ -1,6 +1,6 @@
 """Who answers, and who observes, are told what happens in order."""
 
-from pcl.engine.loop import Epoch
+from pcl.engine.events import Epoch
 from pcl.oracles.base import Question
 from pcl.run.driver import drive
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from pcl.constraints import Constraints
+from pcl.engine.events import Epoch
 from pcl.engine.known import Known
-from pcl.engine.loop import Epoch
 from pcl.engine.trainable import Trainable
 from pcl.run.scores import History
 

@@ -24,12 +24,23 @@ CONFIG = PLANS.config
 PRETRAINING = layout.PRETRAINING.template
 RUN = layout.RUN.template
 FIGURE = layout.FIGURE.template
+FEATURES = layout.FEATURES.template
 
 
 @cache
 def find(**place):
     place |= {name: int(place[name]) for name in ("budget", "seed") if name in place}
     return PLANS.pretraining(**place) if "scope" in place else PLANS.run(**place)
+
+
+@cache
+def features_at(**place):
+    return PLANS.features(**place | {"seed": int(place["seed"])})
+
+
+def features_of(wildcards):
+    """The representation at a path, and the study that it is of."""
+    return features_at(**wildcards)
 
 
 def run_of(wildcards):
@@ -41,6 +52,8 @@ def plan_of(wildcards):
     """The study of a run or a figure's own file; of a report, the one its folder names, or the selected one."""
     if "at" in wildcards.keys():
         return PLANS.studies[wildcards.at[:-1] or CONFIG.study]
+    if "name" in wildcards.keys() and "orientation" not in wildcards.keys():
+        return features_of(wildcards)[0]
     if "figure" in wildcards.keys():
         return PLANS.precomputing(wildcards.figure, wildcards.key)
     return PLANS.studies[run_of(wildcards).study]
@@ -68,8 +81,15 @@ def needed_to_train(wildcards):
     """Data, targets, pretraining where there is one, and the runs whose features or answers are taken."""
     run = run_of(wildcards)
     others = [run.pretraining, run.source, run.answers]
-    more = [other.folder.last for other in others if other]
+    more = [other.folder.last for other in others if other] + [own.last for own in run.features]
     return needed_to_pretrain(wildcards) + [ancient(str(path)) for path in more]
+
+
+def needed_to_represent(wildcards):
+    """Data, and the network where there is one."""
+    features = features_of(wildcards)[1]
+    network = [features.network.folder.last] if features.network else []
+    return [ancient(str(path)) for path in (features.data.path / "manifest.json", *network)]
 
 
 def scores(runs):

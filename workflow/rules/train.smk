@@ -28,6 +28,30 @@ rule pretrain:
         " --seed {wildcards.seed} --key {wildcards.key} --threads {threads} > {log} 2>&1"
 
 
+rule represent:
+    input:
+        needed_to_represent,
+    output:
+        f"results/{FEATURES}/manifest.json",  # the last file that the step writes
+    log:
+        f"logs/{FEATURES}.log",
+    conda:
+        "../../environment.yml"
+    threads: asks("threads")
+    resources:
+        mem_mb=asks("mem_mb"),
+        runtime=asks("runtime"),
+        gpu=asks("gpu"),
+    params:
+        task=lambda wildcards: features_of(wildcards)[2],
+        study=study_of,
+    message:
+        "{wildcards.scope}: features {wildcards.name}, seed {wildcards.seed}"
+    shell:
+        "python -m pcl represent {params.task} {wildcards.name} --study {params.study}"
+        " --seed {wildcards.seed} --key {wildcards.key} --threads {threads} > {log} 2>&1"
+
+
 rule train:
     input:
         needed_to_train,

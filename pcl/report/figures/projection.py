@@ -100,10 +100,10 @@ class Figure(base.Figure):
         images = getattr(splits, self.settings.split)
         index = some(len(images.images), self.settings.points)
         # Every run of one seed begins with the same weights.
-        features = {"before": execute.features(first, trained=False)[self.settings.split]}
+        features = {"before": execute.layer_of(first, trained=False)[self.settings.split]}
         arrays: Arrays = {}
         for orientation, run in shown.items():
-            features[orientation] = execute.features(run)[self.settings.split]
+            features[orientation] = execute.layer_of(run)[self.settings.split]
             targets = orientations.read(run.targets[orientation].path)
             arrays[f"targets_{orientation}"] = getattr(targets, self.settings.split)[index]
             arrays[f"clusters_{orientation}"] = np.array(targets.clusters)

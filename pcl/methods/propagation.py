@@ -1,0 +1,60 @@
+"""Labels of placed images spread along a graph of nearest neighbours."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Interval
+from numpy.typing import NDArray
+from pydantic import PositiveInt
+
+from pcl import propagation
+from pcl.engine.known import Known
+from pcl.methods import base
+
+
+class PropagationSettings(base.LearnerSettings):
+    """Settings of the spreading.
+
+    Attributes:
+        neighbours: k of the graph.
+        alpha: how far a label reaches.
+        balanced: every cluster sends out as much, however many of its images are placed.
+    """
+
+    neighbours: PositiveInt = 10
+    alpha: Annotated[float, Interval(gt=0, lt=1)] = 0.99
+    balanced: bool = True
+
+
+class Method(base.Learner):
+    """Label spreading over all training images; another image takes the mean of its neighbours.
+
+    Source: Zhou et al., "Learning with local and global consistency", NeurIPS 2004.
+    Differs: the graph has k neighbours and self-tuned weights, and seeds are balanced.
+    """
+
+    version = 1
+    Settings = PropagationSettings
+    settings: PropagationSettings
+
+    def cluster(
+        self, inputs: dict[str, NDArray[np.float32]], known: Known, seed: int
+    ) -> dict[str, NDArray[np.float32]]:
+        """Where each label's share is largest."""
+        s, placed = self.settings, self.neighbourhoods(known)
+        graph = self._graph(inputs["train"])
+        p = propagation.spread(graph, placed.images, placed.which, self.clusters, s.alpha, balanced=s.balanced)
+        found = {"train": p} | {
+            split: propagation.extend(graph, rows, p) for split, rows in inputs.items() if split != "train"
+        }
+        return {split: rows.astype(np.float32) for split, rows in found.items()}
+
+    def _graph(self, rows: NDArray[np.float32]) -> propagation.Graph:
+        """Made once for all rounds of a run, which see the same rows."""
+        if self._made is None or self._made[0] is not rows:
+            self._made = rows, propagation.graph(rows, self.settings.neighbours)
+        return self._made[1]
+
+    _made: tuple[NDArray[np.float32], propagation.Graph] | None = None

@@ -1,0 +1,40 @@
+"""What a layer of a network sees that another arm has trained without answers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt
+
+from pcl.config import RepresentationSettings
+from pcl.representations import base
+
+
+class NetworkSettings(RepresentationSettings):
+    """Settings of a network's features."""
+
+    kind: Literal["network"]
+    arm: str = Field(description="the arm whose network it is; one that asks nothing")
+    layer: str = Field("features", description='"features": what the heads see; else the name of a head')
+    components: PositiveInt | None = Field(None, description="principal components that are kept; null: all")
+
+    @property
+    def named(self) -> list[str]:
+        """The arm."""
+        return [self.arm]
+
+
+class Representation(base.Representation):
+    """A layer of an unsupervised arm's network, in evaluation mode, with the weights of the same seed.
+
+    Source: Li et al., AAAI-21 (CC), whose features are clustered by k-means; any arm that asks nothing will do.
+    """
+
+    version = 1
+    Settings = NetworkSettings
+    settings: NetworkSettings
+    of_network = True
+
+    def features(self, source: base.Source) -> base.Rows:
+        """One row per image."""
+        return base.reduced(source.layer(self.settings.layer), self.settings.components)
