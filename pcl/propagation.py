@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pcl.neighbourhoods import Neighbourhoods
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
@@ -29,7 +31,18 @@ class Graph:
     neighbours: Any
 
 
+_made: tuple[NDArray[np.float32], int, Graph] | None = None
+
+
 def graph(features: NDArray[np.float32], neighbours: int) -> Graph:
+    """The graph of so many nearest neighbours; kept for the next round of a run, which sees the same features."""
+    global _made
+    if _made is None or _made[0] is not features or _made[1] != neighbours:
+        _made = features, neighbours, _graph(features, neighbours)
+    return _made[2]
+
+
+def _graph(features: NDArray[np.float32], neighbours: int) -> Graph:
     """The graph of so many nearest neighbours.
 
     Source: Zelnik-Manor and Perona, "Self-tuning spectral clustering", NeurIPS 2004, for the weights.
@@ -81,6 +94,22 @@ def extend(graph: Graph, rows: NDArray[np.float32], known: NDArray[np.float64]) 
     own = np.maximum(away[:, [min(SCALE, away.shape[1]) - 1]], 1e-12)
     weight = np.exp(-(away**2) / (own * graph.scale[index]))
     return scaled(np.einsum("bk,bkc->bc", weight, known[index]))
+
+
+def everywhere(
+    inputs: dict[str, NDArray[np.float32]],
+    placed: Neighbourhoods,
+    clusters: int,
+    neighbours: int,
+    alpha: float,
+    *,
+    balanced: bool = False,
+) -> dict[str, NDArray[np.float32]]:
+    """Cluster probabilities of every split from placed training images, as `spread` and `extend` say."""
+    known = graph(inputs["train"], neighbours)
+    p = spread(known, placed.images, placed.which, clusters, alpha, balanced=balanced)
+    others = {split: extend(known, rows, p) for split, rows in inputs.items() if split != "train"}
+    return {split: rows.astype(np.float32) for split, rows in ({"train": p} | others).items()}
 
 
 def scaled(found: NDArray[np.float64]) -> NDArray[np.float64]:

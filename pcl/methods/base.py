@@ -12,7 +12,7 @@ from pydantic import model_validator
 
 from pcl import neighbourhoods
 from pcl.config import Strict
-from pcl.constraints import Closure, Constraints
+from pcl.constraints import Closure, Constraints, Contradiction
 from pcl.engine.known import Known
 from pcl.engine.stage import Batches, DeepSettings, Optimiser, Stage
 from pcl.engine.trainable import Trainable
@@ -86,6 +86,13 @@ class Method(ABC):
         """What is known about so many training images before the first answer, and how answers are closed."""
         return Constraints(images)
 
+    def placed(self, known: Known) -> Neighbourhoods | None:
+        """The images whose cluster the answers tell; None where they contradict each other."""
+        try:
+            return neighbourhoods.of(known.closed, self.clusters)
+        except Contradiction:
+            return None
+
     def scored(self, images: int) -> int:
         """Of so many images in the order of the data set, how many are scored."""
         return images
@@ -142,8 +149,8 @@ class Learner(FrozenMethod):
         Raises:
             UserError: there are none.
         """
-        found = neighbourhoods.of(known.closed, self.clusters)
-        if not found.count:
+        found = self.placed(known)
+        if found is None or not found.count:
             raise UserError("no image has a known cluster; a budget of K - 1 questions or more is needed")
         return found
 

@@ -44,17 +44,4 @@ class Method(base.Learner):
     ) -> dict[str, NDArray[np.float32]]:
         """Where each label's share is largest."""
         s, placed = self.settings, self.neighbourhoods(known)
-        graph = self._graph(inputs["train"])
-        p = propagation.spread(graph, placed.images, placed.which, self.clusters, s.alpha, balanced=s.balanced)
-        found = {"train": p} | {
-            split: propagation.extend(graph, rows, p) for split, rows in inputs.items() if split != "train"
-        }
-        return {split: rows.astype(np.float32) for split, rows in found.items()}
-
-    def _graph(self, rows: NDArray[np.float32]) -> propagation.Graph:
-        """Made once for all rounds of a run, which see the same rows."""
-        if self._made is None or self._made[0] is not rows:
-            self._made = rows, propagation.graph(rows, self.settings.neighbours)
-        return self._made[1]
-
-    _made: tuple[NDArray[np.float32], propagation.Graph] | None = None
+        return propagation.everywhere(inputs, placed, self.clusters, s.neighbours, s.alpha, balanced=s.balanced)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcl import neighbourhoods, progress
+from pcl import progress
 from pcl.engine import rounds
 from pcl.engine.events import Epoch
 from pcl.engine.known import Known
@@ -26,17 +26,19 @@ Rows = dict[str, NDArray[np.float32]]
 class Rounds:
     """A history: after every round of questions, what is known."""
 
+    method: FrozenMethod
     known: Known
-    clusters: int
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def epoch_ended(self, epoch: Epoch) -> None:
         """Add a row."""
-        known, found = self.known, neighbourhoods.of(self.known.closed, self.clusters)
+        known, found = self.known, self.method.placed(self.known)
         row: dict[str, Any] = {"stage": epoch.stage, "epoch": epoch.number}
         row |= {"asked": known.spent, "remaining": known.remaining}
         row["implied"] = known.constraints.implied_must + known.constraints.implied_cannot
-        self.rows.append(row | {"placed": len(found.images), "neighbourhoods": found.count})
+        if found is not None:
+            row |= {"placed": len(found.images), "neighbourhoods": found.count}
+        self.rows.append(row)
 
 
 def train(run: Run, labels: Labels) -> Known:
@@ -50,7 +52,7 @@ def train(run: Run, labels: Labels) -> Known:
     method: FrozenMethod = run.method(run.settings, run.clusters, run.budget)  # type: ignore[assignment]
     inputs_of = inputs.frozen(run)
     known = inputs.known(run, len(inputs_of["train"]))
-    history = Rounds(known, run.clusters)
+    history = Rounds(method, known)
     if run.asks:
         _ask(run, method, inputs_of["train"], known, history, labels)
         run.folder.write_answers(known.answers)

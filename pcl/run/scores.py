@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pcl import datasets, metrics, neighbourhoods
-from pcl.constraints import Contradiction
+from pcl import datasets, metrics
 from pcl.engine.known import Known
 from pcl.engine.trainable import Trainable
 from pcl.folder import Assigned
-from pcl.neighbourhoods import Neighbourhoods
 from pcl.plan import Run
 from pcl.run.inputs import Labels
 
@@ -60,7 +58,7 @@ def scores(labels: Labels, assigned: Mapping[str, Assigned]) -> dict[str, Any]:
 def questions(run: Run, known: Known) -> dict[str, Any]:
     """What was asked and what followed from it, counted apart."""
     constraints = known.constraints
-    placed = _placed(known, run.clusters)
+    placed = run.method(run.settings, run.clusters, run.budget).placed(known)
     return {
         "budget": run.budget,
         "asked": known.spent,
@@ -73,14 +71,6 @@ def questions(run: Run, known: Known) -> dict[str, Any]:
         "neighbourhoods": placed.count if placed else None,
         "closure": constraints.closure if run.method.supervised else None,
     }
-
-
-def _placed(known: Known, clusters: int) -> Neighbourhoods | None:
-    """The images whose cluster the answers tell; None where they contradict each other and nothing is closed."""
-    try:
-        return neighbourhoods.of(known.closed, clusters)
-    except Contradiction:
-        return None
 
 
 def content(run: Run, labels: Labels, asked: dict[str, Any], epochs: int) -> dict[str, Any]:

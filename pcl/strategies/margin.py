@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
 
 from pcl.config import Strict
@@ -43,15 +42,7 @@ class Strategy(placing.Placing):
         if not placed.complete or done < self.settings.typical * view.clusters:
             yield from placing.typical(view, placed, count, self.settings.neighbours)
             return
-        two = np.partition(view.p, -2, axis=1)[:, -2:]
-        margin = np.where(placed.free, two[:, 1] - two[:, 0], np.inf)
-        least = np.argsort(margin, kind="stable")[: min(self.settings.pool * count, int(placed.free.sum()))]
-        if len(least) <= count:
-            yield from least.tolist()
-            return
-        group = placing.groups_of(view.features[least], count, view.rng("margin"))
-        _, first = np.unique(group, return_index=True)  # the least sure of each: they are in order
-        yield from least[np.sort(first)].tolist()
+        yield from placing.unsure(view, placed, count, self.settings.pool)
 
     def order(self, placed: placing.Placed, image: int) -> list[int]:
         """By what the learner holds for likeliest, once it knows every cluster."""

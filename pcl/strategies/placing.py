@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pcl.neighbourhoods import distances
 from pcl.strategies.base import FeatureView, Pair, Scope, Strategy
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Placed:
@@ -149,7 +147,13 @@ def most_typical(features: NDArray[np.float32], members: NDArray[np.int64], neig
     return int(members[near.mean(1).argmin()])
 
 
-def typical(view: FeatureView, placed: Placed, count: int, neighbours: int) -> Iterator[int]:
+class Asked(Protocol):
+    """Which images were not asked about yet."""
+
+    free: NDArray[np.bool_]
+
+
+def typical(view: FeatureView, placed: Asked, count: int, neighbours: int) -> Iterator[int]:
     """The most typical image of each of the largest k-means groups in which none is placed.
 
     Source: TypiClust, Hacohen et al., ICML 2022, Algorithm 1.
@@ -163,3 +167,20 @@ def typical(view: FeatureView, placed: Placed, count: int, neighbours: int) -> I
     largest = [own for own in np.argsort(-sizes, kind="stable") if not taken[own] and sizes[own]]
     for own in largest[:count]:
         yield most_typical(view.features, np.flatnonzero(group == own), neighbours)
+
+
+def unsure(view: FeatureView, placed: Asked, count: int, pool: int) -> Iterator[int]:
+    """The smallest difference of the two largest probabilities, in each k-means group of the least sure images.
+
+    Source: margin sampling, Scheffer, Decomain and Wrobel, IDA 2001; diversity by clustering the least sure, Zhdanov,
+    "Diverse mini-batch active learning", 2019.
+    """
+    two = np.partition(view.p, -2, axis=1)[:, -2:]
+    margin = np.where(placed.free, two[:, 1] - two[:, 0], np.inf)
+    least = np.argsort(margin, kind="stable")[: min(pool * count, int(placed.free.sum()))]
+    if len(least) <= count:
+        yield from least.tolist()
+        return
+    group = groups_of(view.features[least], count, view.rng("margin"))
+    _, first = np.unique(group, return_index=True)  # the least sure of each: they are in order
+    yield from least[np.sort(first)].tolist()

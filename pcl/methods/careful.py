@@ -1,0 +1,52 @@
+"""Careful placing, our own method: labels that are believed, not closed, spread along a graph of neighbours."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Interval
+from numpy.typing import NDArray
+from pydantic import PositiveInt
+
+from pcl import beliefs, propagation
+from pcl.constraints import Constraints
+from pcl.engine.known import Known
+from pcl.methods import base
+from pcl.neighbourhoods import Neighbourhoods
+from pcl.strategies.base import Choice
+
+
+class CarefulSettings(base.LearnerSettings):
+    """Settings of careful placing: `neighbours` of the graph, and `alpha`, how far a label reaches in it."""
+
+    strategy: base.Chosen | None = Choice.of("careful")
+    neighbours: PositiveInt = 5
+    alpha: Annotated[float, Interval(gt=0, lt=1)] = 0.9
+
+
+class Method(base.Learner):
+    """Believes the labels that the fewest answers speak against, and spreads them over all images.
+
+    Source: ours (2026). Spreading: Zhou et al., NeurIPS 2004; placing: Basu et al., SDM 2004; typical images: Hacohen
+    et al., ICML 2022. docs/methods/careful.md says what was tried, and on which tasks.
+    """
+
+    version = 1
+    Settings = CarefulSettings
+    settings: CarefulSettings
+
+    def constraints(self, images: int) -> Constraints:
+        """Nothing follows from an answer: another one may speak against it."""
+        return Constraints(images, closure="none")
+
+    def placed(self, known: Known) -> Neighbourhoods:
+        """The labels to believe."""
+        return beliefs.settled(known.answers, self.clusters).neighbourhoods()
+
+    def cluster(
+        self, inputs: dict[str, NDArray[np.float32]], known: Known, seed: int
+    ) -> dict[str, NDArray[np.float32]]:
+        """Where each label's share is largest."""
+        placed = self.neighbourhoods(known)
+        return propagation.everywhere(inputs, placed, self.clusters, self.settings.neighbours, self.settings.alpha)
