@@ -153,7 +153,7 @@ class Beliefs:
                 return
 
     def _try(self, own: int, other: int) -> bool:
-        """Take one cluster for another, and let the image that this suits least begin it anew, if votes speak for it."""
+        """Take one cluster for another, and let the image that this suits least begin it anew, if that is better."""
         if own == other or own not in self.label:
             return False
         before, value = self._saved(), self._value()
