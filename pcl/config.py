@@ -5,8 +5,6 @@ Every mistake is reported at once, with the path of its key and, for a misspelt 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -17,7 +15,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     SerializeAsAny,
@@ -27,30 +24,16 @@ from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from pcl import references
 from pcl.errors import UserError, did_you_mean
 from pcl.numerics import Numerics
+from pcl.values import Count, Name, Once, Some, Strict, each_once
 
 PARAMS = Path("params.yaml")
 METRICS = ("nmi", "ari", "f", "pairwise_f1", "acc")
 
 Metric = Literal["nmi", "ari", "f", "pairwise_f1", "acc"]
 Split = Literal["train", "test"]
-Count = Annotated[int, Field(ge=0)]
-
-
-def _word(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
-        raise ValueError("a name that paths are made from has letters, digits and . _ + - only, and no sign in front")
-    return name
-
-
-Name = Annotated[str, AfterValidator(_word)]
-
-
-class Strict(BaseModel):
-    """A mapping of the config in which an unknown key is an error, as is a number that is not finite."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Task(Strict):
@@ -67,7 +50,7 @@ class OracleChoice(Strict):
     """Who answers "same cluster?" in a run: an oracle's name and its settings."""
 
     name: str = "truth"
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field({})
 
 
 class Arm(Strict):
@@ -77,11 +60,19 @@ class Arm(Strict):
     title: str = Field(description="the row's name in tables, figures and the page")
     note: str | None = Field(None, description="a sentence below every table that shows the arm")
     preset: str | None = None
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field({})
     oracle: OracleChoice = OracleChoice()
-    features: list[Name] = Field([], description="representations, side by side; without a network [pixels] if empty")
+    features: Once[Name] = Field([], description="representations, side by side; without a network [pixels] if empty")
     source: str | None = Field(None, description="the arm whose clusters this one takes")
     answers: str | None = Field(None, description="the arm whose answered questions this one takes over")
+
+
+def _shown_once(rows: dict[str, list[str]]) -> dict[str, list[str]]:
+    each_once([arm for arms in rows.values() for arm in arms])
+    return rows
+
+
+Rows = Annotated[dict[str, Some[str]], AfterValidator(_shown_once)]
 
 
 class Table(Strict):
@@ -91,7 +82,7 @@ class Table(Strict):
     orientation: str
     tasks: Literal["all", "ablation"]
     split: Split = "test"
-    rows: dict[str, list[str]] = Field(description="group heading -> arms, in the order of the table")
+    rows: Rows = Field(min_length=1, description="group heading -> arms, in the order of the table")
     titles: dict[str, str] = Field({}, description="arm -> its title in this table alone")
 
     @property
@@ -106,8 +97,8 @@ class Cross(Strict):
     title: str
     orientation: str
     split: Split = "test"
-    arms: list[str]
-    strategies: list[str]
+    arms: Some[str]
+    strategies: Some[str]
 
 
 class FigureSettings(Strict):
@@ -184,12 +175,12 @@ class Study(Strict):
     """A named selection of tasks, budgets, seeds and training scale."""
 
     title: str
-    tasks: list[str] = Field(min_length=1)
+    tasks: Some[str]
     ablation: str = Field(description="the task of Tables 4 and 5 and of Fig. 4")
     projection: str = Field(description="the task of Fig. 5")
-    seeds: list[Count] = Field(min_length=1)
+    seeds: Some[Count]
     budgets: dict[str, Count] = Field(description="task -> questions in the tables")
-    curve: list[Count] = Field(description="numbers of questions in Fig. 4")
+    curve: Once[Count] = Field([], description="numbers of questions in Fig. 4; none: a study without it")
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     numerics: Numerics = Field("portable", description="portable: the same bytes on any x86-64; native: faster")
     resources: Resources = Resources()
@@ -203,17 +194,17 @@ class Config(Strict):
     _root: Path = PrivateAttr(Path())
 
     study: str
-    datasets: dict[Name, dict[str, Any]] = {}
+    datasets: dict[Name, dict[str, Any]] = Field({})
     tasks: dict[Name, Task]
     representations: Annotated[dict[Name, Representation], BeforeValidator(_with_pixels)] = Field(
         {}, validate_default=True, description="features that arms without a network are given"
     )
-    arms: dict[str, Arm]
-    tables: dict[str, Table]
-    on_request: dict[str, Table] = Field({}, description="tables that are made only when asked for by name")
-    cross: dict[str, Cross] = {}
-    figures: dict[str, Figure] = Field(description="figure -> what it shows")
-    studies: dict[str, Study]
+    arms: dict[Name, Arm]
+    tables: dict[Name, Table]
+    on_request: dict[Name, Table] = Field({}, description="tables that are made only when asked for by name")
+    cross: dict[Name, Cross] = Field({})
+    figures: dict[Name, Figure] = Field(description="figure -> what it shows")
+    studies: dict[Name, Study]
 
     @property
     def root(self) -> Path:
@@ -290,7 +281,7 @@ def load(path: Path = PARAMS) -> Config:
     """The checked config; raises UserError with every mistake in it."""
     config: Config = validate(Config, read_yaml(path), str(path))
     config._root = path.parent
-    problems = list(_dangling_names(config))
+    problems = list(references.problems(config))
     if problems:
         raise UserError(_listed(str(path), problems))
     return config
@@ -343,43 +334,3 @@ def _keys_at(model: type[BaseModel], values: Any, loc: tuple[int | str, ...]) ->
             if here == declared:
                 here = _settings_of(*kinds, values)
     return list(getattr(here, "model_fields", ()))
-
-
-def _dangling_names(config: Config) -> Iterable[str]:
-    """Every name that points to nothing."""
-
-    def missing(where: str, names: Iterable[str], known: Iterable[str], what: str) -> Iterable[str]:
-        known = list(known)
-        return (f"{where}: no {what}{did_you_mean(n, known)}" for n in names if n not in known)
-
-    yield from missing("study", [config.study], config.studies, "study")
-    for name, chosen in config.tasks.items():
-        if "any" in chosen.orientations:
-            yield f"tasks.{name}.orientations.any: runs that belong to no orientation have this name; give it another"
-    for name, arm in config.arms.items():
-        for other in ("source", "answers"):
-            named = getattr(arm, other)
-            yield from missing(f"arms.{name}.{other}", [named] if named else [], config.arms, "arm")
-        yield from missing(f"arms.{name}.features", arm.features, config.representations, "representation")
-    for name, representation in config.representations.items():
-        yield from missing(f"representations.{name}", representation.named, config.arms, "arm")
-    taken = set(config.figures)
-    for key, tables in (("tables", config.tables), ("on_request", config.on_request), ("cross", config.cross)):
-        for name, table in tables.items():
-            yield from missing(f"{key}.{name}", table.arms, config.arms, "arm")
-            if isinstance(table, Table):
-                yield from missing(f"{key}.{name}.titles", table.titles, table.arms, "arm of the table")
-            if name in taken:
-                yield f"{key}.{name}: another table or figure has this name; give it its own"
-            taken.add(name)
-    for name, figure in config.figures.items():
-        yield from missing(f"figures.{name}", figure.named, config.arms, "arm")
-    for name, study in config.studies.items():
-        here = f"studies.{name}"
-        yield from missing(f"{here}.tasks", study.tasks, config.tasks, "task")
-        yield from missing(f"{here}.ablation", [study.ablation], study.tasks, "task of the study")
-        yield from missing(f"{here}.projection", [study.projection], study.tasks, "task of the study")
-        yield from missing(f"{here}.budgets", study.budgets, study.tasks, "task of the study")
-        for task in study.tasks:
-            if task not in study.budgets:
-                yield f"{here}.budgets.{task}: required, but not given"

@@ -1,5 +1,6 @@
 """params.yaml: what is wrong with it is said at once, by key, with the nearest right name."""
 
+import re
 import subprocess
 import sys
 from copy import deepcopy
@@ -75,7 +76,7 @@ class TestKeysAndTypes:
             ),
             (
                 lambda c: c.update(zzz=1),
-                "zzz: unknown key 'zzz'; known: arms, cross, datasets, figures, on_request, representations, studies, s",
+                "zzz: unknown key 'zzz'; known: arms, cross, datasets, figures, on_request, representations, ",
             ),
         ],
     )
@@ -213,6 +214,76 @@ class TestNamesThatPointToNothing:
         assert "studies.demo.tasks: no task 'digits10-3'; did you mean 'digits10-" in message
 
 
+class TestNames:
+    """They become paths, shell words, patterns and keys of `dvc exp run -S`."""
+
+    KINDS = ("tasks", "arms", "tables", "on_request", "cross", "figures", "studies")
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize(
+        "name", ["", "PCL (random)", "a/b", "../x", "a$(b)", "a+", ".a", "-a", "a.b", "é", "a" * 65]
+    )
+    def test_a_name_that_could_not_stand_in_all_of_them_is_refused(self, refused, kind, name):
+        def edit(content):
+            content[kind][name] = next(iter(content[kind].values()))
+
+        message = refused(edit)
+        assert f"{kind}.{name}: a name that paths are made from" in message
+
+    def test_two_things_of_one_name_are_refused_whatever_the_letters(self, refused):
+        for kind, old, new in (
+            ("arms", "pcl", "PCL"),
+            ("tasks", "digits10-2", "Digits10-2"),
+            ("studies", "demo", "DEMO"),
+        ):
+            message = refused(lambda c, kind=kind, old=old, new=new: c[kind].update({new: c[kind][old]}))
+            assert re.search(rf"{kind}\.({old}|{new}): another .* has this name", message)
+        message = refused(lambda c: c["tables"].update(Fig4=c["tables"]["table2"]))
+        assert "tables.Fig4: another table or figure has this name" in message, "it would be the same file"
+
+    @pytest.mark.parametrize(
+        ("kind", "old", "new"),
+        [("tables", "table2", "index"), ("figures", "fig4", "runs"), ("studies", "fashion", "metrics")],
+    )
+    def test_names_of_files_and_places_beside_them_are_refused(self, refused, kind, old, new):
+        assert f"{kind}.{new}: " in refused(lambda c: c[kind].update({new: c[kind].pop(old)}))
+
+
+class TestLists:
+    @pytest.mark.parametrize(
+        ("key", "edit"),
+        [
+            ("studies.demo.curve", lambda c: demo(c).update(curve=[100, 100])),
+            ("studies.demo.seeds", lambda c: demo(c).update(seeds=[1, 1])),
+            ("studies.demo.tasks", lambda c: demo(c)["tasks"].append("digits10-2")),
+            ("tables.table5.rows", lambda c: c["tables"]["table5"]["rows"].update(More=["pcl"])),
+            ("cross.cross.arms", lambda c: c["cross"]["cross"]["arms"].append("dcc")),
+            ("cross.cross.strategies", lambda c: c["cross"]["cross"]["strategies"].append("joint")),
+            ("figures.fig4.arms", lambda c: c["figures"]["fig4"].update(arms=["pcl", "pcl"])),
+            ("figures.fig4.metrics", lambda c: c["figures"]["fig4"].update(metrics=["acc", "acc"])),
+            ("figures.fig4.splits", lambda c: c["figures"]["fig4"].update(splits=["test", "test"])),
+            ("figures.fig5.orientations", lambda c: c["figures"]["fig5"].update(orientations=["default", "default"])),
+        ],
+    )
+    def test_what_is_given_twice_is_refused(self, refused, key, edit):
+        assert f"{key}: given twice: " in refused(edit)
+
+    @pytest.mark.parametrize(
+        ("key", "edit"),
+        [
+            ("studies.demo.tasks", lambda c: demo(c).update(tasks=[])),
+            ("tables.table5.rows", lambda c: c["tables"]["table5"].update(rows={})),
+            ("tables.table5.rows.More", lambda c: c["tables"]["table5"]["rows"].update(More=[])),
+            ("cross.cross.arms", lambda c: c["cross"]["cross"].update(arms=[])),
+            ("figures.fig4.arms", lambda c: c["figures"]["fig4"].update(arms=[])),
+            ("figures.fig4.metrics", lambda c: c["figures"]["fig4"].update(metrics=[])),
+            ("figures.fig5.orientations", lambda c: c["figures"]["fig5"].update(orientations=[])),
+        ],
+    )
+    def test_an_empty_list_that_leaves_nothing_to_show_is_refused(self, refused, key, edit):
+        assert re.search(rf"{key}: \w+ should have at least 1 item", refused(edit))
+
+
 class TestYAML:
     def read(self, tmp_path, text):
         path = tmp_path / "params.yaml"
@@ -329,7 +400,7 @@ class TestArms:
             ),
             (
                 lambda c: c["arms"]["kmeans-cc"].update(features=["cc", "cc"]),
-                "arms.kmeans-cc.features: a representation is given twice",
+                "arms.kmeans-cc.features: given twice: cc; once is enough",
             ),
             (
                 lambda c: c["arms"]["kmeans-cc"].update(source="cc"),

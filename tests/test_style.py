@@ -145,6 +145,8 @@ STAGES = (
         "errors",
         "types",
         "seed",
+        "values",
+        "references",
         "config",
         "artifacts",
         "registry",

@@ -215,8 +215,6 @@ class Plan:
             if names:
                 raise UserError(f"{here}: {self._arm(arm).method} as it is set looks at no representation; remove it")
             return ()
-        if len(set(names)) < len(names):
-            raise UserError(f"{here}: a representation is given twice")
         return tuple(self.features(task, name, seed) for name in names or ["pixels"])
 
     def _source(self, task: str, arm: str, seed: int) -> Run | None:

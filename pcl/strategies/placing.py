@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,6 +147,7 @@ def most_typical(features: NDArray[np.float32], members: NDArray[np.int64], neig
     return int(members[near.mean(1).argmin()])
 
 
+@runtime_checkable
 class Asked(Protocol):
     """Which images were not asked about yet."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pcl import config, inventory, registry, stats
+from pcl import config, inventory, references, registry, stats
 from pcl.errors import UserError
 from pcl.intervals import Images
 from pcl.plan import Plan, Plans
@@ -129,7 +129,7 @@ def test_its_settings_are_checked(content: dict) -> None:
         with pytest.raises(UserError, match=message):
             read(wrong)
     content["figures"]["fig6"]["arm"] = "pkl"
-    assert list(config._dangling_names(read(content))) == ["figures.fig6: no arm 'pkl'; did you mean 'pcl'?"]
+    assert list(references.problems(read(content))) == ["figures.fig6: no arm 'pkl'; did you mean 'pcl'?"]
 
 
 def test_a_checked_config_is_the_same_when_read_again(content: dict) -> None:

@@ -11,6 +11,7 @@ from pydantic import Field
 from pcl.config import FigureSettings, Metric, Split
 from pcl.report.figures import base
 from pcl.report.words import METRIC_NAMES, NOT_RUN, heading, image_counts
+from pcl.values import Some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,9 +29,9 @@ class CurveSettings(FigureSettings):
 
     kind: Literal["curve"]
     orientation: str
-    arms: list[str]
-    metrics: list[Metric] = Field(["acc", "nmi"])
-    splits: list[Split] = Field(["train", "test"])
+    arms: Some[str]
+    metrics: Some[Metric] = Field(["acc", "nmi"])
+    splits: Some[Split] = Field(["train", "test"])
 
     @property
     def named(self) -> list[str]:

@@ -18,6 +18,7 @@ from pcl.report.embedding import WAYS, Embedding, some
 from pcl.report.figures import base
 from pcl.report.style import COLOURS
 from pcl.report.words import image_counts
+from pcl.values import Some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,7 @@ class ProjectionSettings(FigureSettings):
 
     kind: Literal["projection"]
     arm: str
-    orientations: list[str]
+    orientations: Some[str]
     split: Split = "test"
     points: int = Field(2000, ge=50, description="images drawn at most")
 
