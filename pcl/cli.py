@@ -40,6 +40,11 @@ class Commands(click.Group):
         except UserError as error:
             click.echo(f"error: {error}", err=True)
             sys.exit(2)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            click.echo(f"error: {error.filename}: {error.strerror}; see that it is there and may be used", err=True)
+            sys.exit(2)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -71,7 +76,7 @@ def _expect(key: str | None, path: Path, found: str) -> None:
 
 
 @main.command()
-@click.option("--verify", is_flag=True, help="Compute the sha256 of prepared arrays anew.")
+@click.option("--verify", is_flag=True, help="Hold every file that a run has read or written against its digest.")
 @STUDY
 @click.pass_context
 def check(ctx: click.Context, verify: bool, study: str | None) -> None:
@@ -86,8 +91,14 @@ def check(ctx: click.Context, verify: bool, study: str | None) -> None:
     for name, each in plans.studies.items():
         runs = each.all_runs()
         click.echo(f"study {name}: {sum(run.folder.complete for run in runs)} of {len(runs)} runs complete")
-    for name, state in inventory.state_of_data(_plan(ctx, study), verify=verify):
+    plan = _plan(ctx, study)
+    for name, state in inventory.state_of_data(plan):
         click.echo(f"data {name}: " + state.replace("\n", "\n  "))
+    if verify:
+        count, damaged = inventory.damage(plan)
+        if damaged:
+            raise UserError("\n  ".join([f"{len(damaged)} files are damaged or missing", *damaged]))
+        click.echo(f"verified: {count} data sets, targets, pretrainings, runs and projections are whole")
 
 
 @main.command("list")
@@ -275,15 +286,15 @@ def train(run: Any, key: str | None) -> None:
 @click.pass_context
 def score(ctx: click.Context, path: Path) -> None:
     """Compute the scores of a run anew from its assignments, and hold them against its metrics.json."""
-    from pcl import artifacts
+    from pcl import seals
     from pcl.plan import Plans
     from pcl.run import execute
 
     run = Plans(configuration.load(ctx.obj)).run_at(path)
     found = execute.score(run)
     click.echo(json.dumps(found, indent=2, sort_keys=True))
-    if found != artifacts.read_json(run.folder.last)["scores"]:
-        raise UserError(f"{run.folder.last}: has other scores; delete the folder and run it again")
+    if found != run.folder.read_last().get("scores"):
+        raise UserError(f"{run.folder.last}: has other scores; {seals.remake(run.folder.last)}")
 
 
 @main.command()

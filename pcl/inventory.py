@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pcl import datasets, orientations
+from pcl import artifacts, datasets, orientations
 from pcl.datasets.fingerprint import ABSENT
 from pcl.errors import UserError
 from pcl.layout import DATA, FEATURES, FIGURE, PRETRAINING, RESULTS, RUN, TARGET
 from pcl.plan import Plan, Plans, Run
+from pcl.representations import store
 
 
 def registered() -> Iterator[tuple[str, str, str, str]]:
@@ -49,25 +50,35 @@ def runs(plan: Plan, report: str | None = None, arm: str | None = None, task: st
     return [run for run in found if task in (None, run.task)]
 
 
-def state_of_data(plan: Plan, *, verify: bool) -> Iterator[tuple[str, str]]:
+def state_of_data(plan: Plan) -> Iterator[tuple[str, str]]:
     """(data set, what there is of it) for the tasks of a study; how to get it where there is nothing.
-
-    Args:
-        plan: the study.
-        verify: compute the sha256 of prepared arrays anew.
 
     Raises:
         UserError: prepared arrays are not what their manifest says.
     """
     for name, data in {data.name: data for data in map(plan.data, plan.study.tasks)}.items():
         if (data.path / "manifest.json").exists():
-            manifest = datasets.verify(data.path) if verify else datasets.load(data.path).manifest
+            manifest = datasets.load(data.path).manifest
             counts = ", ".join(f"{n:,} {split}" for split, n in manifest.n.items())
-            yield name, f"prepared in {data.path}: {counts} images{', sha256 right' if verify else ''}"
+            yield name, f"prepared in {data.path}: {counts} images, sha256 right"
         elif (found := data.dataset.state()) is not None:
             yield name, f"{found}; prepared when a run needs them"
         else:
             yield name, f"no files found.\n{data.dataset.guide()}"
+
+
+def damage(plan: Plan) -> tuple[int, list[str]]:
+    """How many data sets, targets, pretrainings and runs of a study are there; a line for each damaged file."""
+    steps: dict[Path, Callable[[], Any]] = {}
+    for run in (each for shown in plan.all_runs() for each in _behind(shown)):
+        steps[run.data.path / "manifest.json"] = partial(datasets.load, run.data.path)
+        steps |= {target.path: partial(orientations.read, target.path) for target in run.targets.values()}
+        steps |= {own.last: partial(store.read, own.path) for own in run.features}
+        steps |= {made.folder.last: made.folder.check for made in (run.pretraining, run) if made is not None}
+    for path in filter(None, map(plan.precomputed, plan.config.figures)):
+        steps[path] = partial(artifacts.read_arrays, path)
+    there = [step for path, step in steps.items() if path.exists()]
+    return len(there), _said(there)
 
 
 def unused(plans: Plans) -> list[Path]:
@@ -93,13 +104,22 @@ def unused(plans: Plans) -> list[Path]:
     return sorted(path for path in there if path not in needed and path.parts[2] not in absent)
 
 
+def _behind(run: Run) -> Iterator[Run]:
+    """A run and those that it takes from."""
+    yield run
+    for other in run.takes_from:
+        yield from _behind(other)
+
+
 def _needs(run: Run) -> set[Path]:
     """What a run writes and everything it is made from."""
-    paths = {run.path, run.data.path, *(target.path for target in run.targets.values())}
-    if run.pretraining is not None:
-        paths.add(run.pretraining.path)
-    paths.update(own.path for own in run.features)
-    return paths.union(*map(_needs, run.takes_from))
+    paths: set[Path] = set()
+    for each in _behind(run):
+        paths |= {each.path, each.data.path, *(target.path for target in each.targets.values())}
+        paths.update(own.path for own in each.features)
+        if each.pretraining is not None:
+            paths.add(each.pretraining.path)
+    return paths
 
 
 def delete(path: Path) -> None:
@@ -120,7 +140,11 @@ def described(run: Run) -> dict[str, Any]:
 def problems(plans: Plans) -> list[str]:
     """Everything in params.yaml that cannot be resolved, each once: in every study, arm and orientation."""
     steps: list[Callable[[], Any]] = [plan.check for plan in plans.studies.values()]
-    steps += [partial(plans.selected.targets, task) for task in plans.config.tasks]
+    return _said([*steps, *(partial(plans.selected.targets, task) for task in plans.config.tasks)])
+
+
+def _said(steps: list[Callable[[], Any]]) -> list[str]:
+    """The lines of all that some steps raise, each once."""
     found: dict[str, None] = {}
     for step in steps:
         try:

@@ -78,7 +78,7 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
     path = run.folder.last
     if not path.exists():
         raise UserError(f"{path}: not there yet; make it with `snakemake --cores 2 {path}`")
-    recorded = artifacts.read_json(path)
+    recorded = run.folder.read_last()
     _check(run, recorded, path)
     try:
         questions = {name: recorded["questions"][name] for name in QUESTIONS}

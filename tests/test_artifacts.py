@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcl import artifacts
+from pcl import artifacts, seals
 from pcl.errors import UserError
 
 
@@ -67,6 +68,49 @@ class TestWrite:
             artifacts.write(tmp_path / "deep" / "down" / "file", "new")
         assert (tmp_path / "deep").read_text() == "in the way"
 
+    def test_a_link_is_followed(self, path):
+        link, unmade = path.with_name("link"), path.with_name("unmade")
+        old(path).chmod(0o640)
+        link.symlink_to("file")
+        unmade.symlink_to("other")
+        for each in (link, unmade):
+            artifacts.write(each, "new")
+            assert each.is_symlink() and each.read_text() == "new"
+        assert path.read_text() == path.with_name("other").read_text() == "new"
+        assert path.stat().st_mode & 0o777 == 0o640, "the rights that it had"
+
+    def test_a_device_or_a_pipe_is_written_to(self, tmp_path):
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        artifacts.write(pipe, lambda file: file.write(b"new"))
+        assert os.read(reader, 9) == b"new" and pipe.is_fifo()
+        os.close(reader)
+        artifacts.write(Path("/dev/null"), "new")
+        assert Path("/dev/null").is_char_device()
+
+    def test_a_folder_or_a_file_without_rights_is_one_message(self, path, monkeypatch):
+        with pytest.raises(UserError, match=r"deep: cannot be written \(Is a directory\)"):
+            artifacts.write(old(path).parents[1], "new")
+        monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anything
+        with pytest.raises(UserError, match=r"file: cannot be written \(Permission denied\)"):
+            artifacts.write(path, "new")
+        assert path.read_text() == "old"
+
+    def test_what_kills_have_left_goes_with_the_next_write(self, path):
+        dead = subprocess.Popen(["true"])
+        dead.wait()
+        lives = path.with_name(f".file.{os.getppid()}")
+        others = [path.with_name(name) for name in (f".else.{dead.pid}", ".file.swp", "file.1")]
+        left = path.with_name(f".file.{dead.pid}")
+        old(path)
+        for each in (left, lives, *others):
+            each.write_text("half")
+        artifacts.write(path, "new")
+        assert not left.exists() and all(each.exists() for each in (lives, *others))
+        artifacts.sweep(path.parent)
+        assert [each.name for each in (lives, *others) if not each.exists()] == [others[0].name]
+
     def test_a_killed_process_leaves_the_old_file(self, path):
         code = (
             "import sys, os; from pathlib import Path; from pcl import artifacts\n"
@@ -92,11 +136,10 @@ class TestJSON:
 
     @pytest.mark.parametrize("content", [b'{"a": ', b"", b"\xff\xfe", b"word"])
     def test_a_damaged_file_says_what_to_do(self, tmp_path, content):
-        (tmp_path / "metrics.json").write_bytes(content)
-        with pytest.raises(
-            UserError, match=r"metrics\.json: not valid JSON .*; delete its folder and run the step again"
-        ):
-            artifacts.read_json(tmp_path / "metrics.json")
+        path = tmp_path / "metrics.json"
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=f"{path}: damaged.*; {seals.remake(path)}"):
+            artifacts.read_json(path)
 
     def test_a_missing_file_is_named(self, tmp_path):
         with pytest.raises(UserError, match=r"metrics\.json: cannot be read \(No such file or directory\)"):
@@ -106,18 +149,31 @@ class TestJSON:
 class TestArrays:
     def test_equal_arrays_give_equal_bytes_at_any_time(self, tmp_path, monkeypatch):
         arrays = {"index": np.arange(5), "cluster": np.array([0, 1, 1, 0, 2], np.int64)}
-        artifacts.write_arrays(tmp_path / "a.npz", **arrays)
+        first, second = (tmp_path / folder / "a.npz" for folder in ("now", "later"))
+        artifacts.write_arrays(first, **arrays)
         later = time.time() + 10**7
         monkeypatch.setattr(time, "time", lambda: later)
         monkeypatch.setattr(time, "localtime", lambda *when: time.gmtime(later))
-        artifacts.write_arrays(tmp_path / "b.npz", **arrays)
-        assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+        artifacts.write_arrays(second, **arrays)
+        assert first.read_bytes() == second.read_bytes()
+        assert all((artifacts.read_arrays(first)[name] == array).all() for name, array in arrays.items())
 
     def test_they_come_back_without_pickle(self, tmp_path):
         artifacts.write_arrays(tmp_path / "a.npz", names=np.array(["one", "two"]), x=np.float32([[1, 2]]))
         with np.load(tmp_path / "a.npz", allow_pickle=False) as saved:
             assert saved["names"].tolist() == ["one", "two"]
             assert saved["x"].dtype == np.float32
+
+    def test_a_file_of_another_name_is_refused(self, tmp_path):
+        """The name holds the key of what belongs there."""
+        artifacts.write_arrays(tmp_path / "one.npz", x=np.arange(3))
+        (tmp_path / "one.npz").rename(tmp_path / "two.npz")
+        with pytest.raises(UserError, match=r"two\.npz: damaged, or not the file.*delete it and run: snakemake"):
+            artifacts.read_arrays(tmp_path / "two.npz")
+
+    def test_what_an_earlier_version_wrote_is_read(self, tmp_path):
+        np.savez(tmp_path / "a.npz", x=np.arange(3))
+        assert artifacts.read_arrays(tmp_path / "a.npz")["x"].tolist() == [0, 1, 2]
 
 
 json_values = st.recursive(
@@ -140,40 +196,3 @@ class TestKey:
     def test_other_content_is_another_key(self, one, other):
         if json.dumps(one, sort_keys=True) != json.dumps(other, sort_keys=True):
             assert artifacts.key({"x": one}) != artifacts.key({"x": other})
-
-
-class TestProvenance:
-    def test_names_code_versions_and_what_it_is_told(self):
-        found = artifacts.provenance(seconds=1.5)
-        assert found["seconds"] == 1.5
-        assert set(artifacts.PACKAGES) == set(found["versions"])
-        json.dumps(found)
-
-    @pytest.fixture
-    def checkout(self, tmp_path):
-        """A checkout with one commit, and a file that was changed after it."""
-        who = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
-        (tmp_path / "pcl").mkdir()
-        (tmp_path / "pcl" / "artifacts.py").write_text("")
-        for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
-            subprocess.run(["git", "-C", str(tmp_path), *who, *command], check=True)
-        (tmp_path / "pcl" / "artifacts.py").write_text("changed")
-        return tmp_path
-
-    def test_in_a_checkout_it_is_a_commit_that_says_whether_files_differ(self, checkout, monkeypatch):
-        monkeypatch.setattr(artifacts, "__file__", str(checkout / "pcl" / "artifacts.py"))
-        found = artifacts.revision()
-        assert found.endswith("-dirty")
-        assert int(found.removesuffix("-dirty"), 16)
-
-    def test_in_the_checkout_of_something_else_or_without_git_it_is_unknown(self, checkout, monkeypatch):
-        monkeypatch.setattr(artifacts, "__file__", str(checkout / "site-packages" / "pcl" / "artifacts.py"))
-        assert artifacts.revision() == "unknown"
-        monkeypatch.setattr(artifacts, "__file__", str(checkout / "pcl" / "artifacts.py"))
-        monkeypatch.setenv("PATH", str(checkout))
-        assert artifacts.revision() == "unknown"
-
-    def test_before_the_first_commit_it_is_unknown(self, tmp_path, monkeypatch):
-        subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-        monkeypatch.setattr(artifacts, "__file__", str(tmp_path / "pcl" / "artifacts.py"))
-        assert artifacts.revision() == "unknown"

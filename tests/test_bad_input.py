@@ -1,6 +1,7 @@
 """Whatever is wrong: one message that says what to do, exit status 2, and nothing lost."""
 
 import errno
+import io
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from pcl import config
+from pcl import artifacts, config, seals
 from pcl.cli import main
 from pcl.errors import UserError
 from pcl.methods import cc
@@ -22,8 +23,10 @@ from pcl.oracles.log import Answer
 from pcl.plan import Plan
 from pcl.run import execute, network
 from pcl.run.checkpoint import Checkpoint
+from pcl.seals import remake
 
 PLACE = ("digits10-2", "personalized", "pcl")
+DAMAGED = "damaged, or not the file that was written here"
 
 
 def link_inputs(folder, prepared):
@@ -227,8 +230,8 @@ class TestMissingInput:
     def test_data_for_relabelling(self, workspace, refused, run):
         Path("results/data").unlink()
         message = refused("relabel", "digits10-2", "default")
-        assert message.startswith(f"{run.data.path / 'manifest.json'}: No such file or directory")
-        assert message.endswith("run `pcl prepare` again")
+        path = run.data.path / "manifest.json"
+        assert message.startswith(f"{path}: cannot be read (No such file or directory); {remake(path)}")
 
     def test_the_features_that_are_clustered(self, workspace, refused, plan):
         features = plan.features("digits10-2", "cc", 0)
@@ -270,21 +273,26 @@ def damage(path, content=None):
     (folder / path.name).write_bytes(whole[: len(whole) // 2] if content is None else content)
 
 
+def without_digests(made):
+    """What is left of a folder that an earlier version has written."""
+    content = made.folder.read_provenance()
+    del content["files"]
+    artifacts.write_json(made.folder.provenance, content)
+
+
 class TestDamagedInput:
     @pytest.mark.parametrize("name", ["train_images.npy", "test_labels.npy", "manifest.json"])
     def test_arrays(self, workspace, refused, run, name):
         damage(run.data.path / name)
         message = refused("pretrain", *PLACE)
-        assert message.startswith(f"{run.data.path / name}: ")
-        assert message.endswith("run `pcl prepare` again")
+        assert message == f"{run.data.path / name}: {DAMAGED}; {remake(run.data.path / 'manifest.json')}"
 
     @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04nonsense"])
     def test_targets(self, workspace, refused, run, content):
         path = run.targets["personalized"].path
         damage(path, content)
         message = refused("pretrain", *PLACE)
-        assert message.startswith(f"{path}: cannot be read (")
-        assert message.endswith("delete it and run `pcl relabel` again")
+        assert message == f"{path}: {DAMAGED}; {remake(path, 'it')}"
 
     @pytest.mark.parametrize("content", [None, b"", b"\x08" + bytes(7) + b"not json"])
     def test_pretrained_weights(self, at, refused, run, content):
@@ -292,8 +300,7 @@ class TestDamagedInput:
         path = run.pretraining.path / "model.safetensors"
         damage(path, content)
         message = refused("train", *PLACE)
-        assert message.startswith(f"{path}: not readable weights (")
-        assert message.endswith(f"delete {path.parent} and build it again")
+        assert message == f"{path}: {DAMAGED}; {remake(run.pretraining.folder.last)}"
 
     @pytest.mark.parametrize(
         ("damage", "message"),
@@ -307,11 +314,29 @@ class TestDamagedInput:
         at("pretrained")
         path = run.pretraining.path / "answers.jsonl"
         path.write_text(damage(path.read_text()))
+        assert refused("train", *PLACE) == f"{path}: {DAMAGED}; {remake(run.pretraining.folder.last)}"
+        without_digests(run.pretraining)
         assert message in refused("train", *PLACE)
         assert not run.path.exists()
 
+    def test_an_answer_less_in_the_pretraining(self, at, refused, run):
+        """A log that is cut at the end of a line is a whole log of fewer answers."""
+        at("pretrained")
+        path = run.pretraining.folder.answers
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+        assert refused("train", *PLACE) == f"{path}: {DAMAGED}; {remake(run.pretraining.folder.last)}"
+
+    def test_the_pretraining_of_another_seed(self, at, refused, run, plan):
+        """Whole, and with the digests that belong to it."""
+        at("pretrained")
+        other = plan.run(*PLACE, 1)
+        shutil.copytree(run.pretraining.path, other.pretraining.path)
+        message = refused("train", *PLACE, "--seed", 1)
+        assert message == f"{other.pretraining.folder.provenance}: {DAMAGED}; {remake(other.pretraining.folder.last)}"
+
     def test_contradictory_answers_of_the_pretraining(self, at, refused, run):
         at("pretrained")
+        without_digests(run.pretraining)
         path = run.pretraining.path / "answers.jsonl"
         answers = [(4, 7, True), (7, 9, True), (9, 4, False)]
         path.write_text(log.dump(Answer(n, *said, 0, 0, "pretrain", {}) for n, said in enumerate(answers, 1)))
@@ -334,10 +359,12 @@ class TestDamagedRunsOfOthers:
     @pytest.fixture
     def answers(self, clusters, plan):
         """A function that writes the answers of DCC."""
-        path = plan.run("digits10-2", "personalized", "dcc", 0).path / "answers.jsonl"
-        path.parent.mkdir(parents=True)
+        folder = plan.run("digits10-2", "personalized", "dcc", 0).folder
+        folder.path.mkdir(parents=True)
 
         def write(*said):
+            folder.last.write_text("{}")
+            path = folder.answers
             path.write_text(log.dump(Answer(n, *answer, 0, 0, "cluster", {}) for n, answer in enumerate(said, 1)))
             return path
 
@@ -426,19 +453,22 @@ class TestCheckpoints:
     def path(self, run):
         return run.path / "checkpoint" / "state.pt"
 
+    def message(self, run):
+        return f"{self.path(run)}: {DAMAGED}; delete {run.path / 'checkpoint'} to start over"
+
     def changed(self, run, edit):
-        state = torch.load(self.path(run), weights_only=True)
+        """Write another state, whole and with its digest."""
+        state, buffer = torch.load(self.path(run), weights_only=True), io.BytesIO()
         edit(state)
-        torch.save(state, self.path(run))
+        torch.save(state, buffer)
+        self.path(run).write_bytes(buffer.getvalue() + seals.digest(buffer.getvalue()).encode())
 
     @pytest.mark.parametrize("keep", [0, 1, 100, 5000, -1])
     def test_cut_short(self, at, refused, run, keep):
         at("killed")
         whole = self.path(run).read_bytes()
         self.path(run).write_bytes(whole[:keep])
-        message = refused("train", *PLACE)
-        assert message.startswith(f"{self.path(run)}: not a checkpoint of this run (")
-        assert message.endswith(f"delete {run.path / 'checkpoint'} to start over")
+        assert refused("train", *PLACE) == self.message(run)
 
     @pytest.mark.parametrize(
         "content", [b"nonsense", b"\x80\x02}q\x00.", b"\x80\x02]q\x00.", bytes(300), b"\xff" * 300]
@@ -446,11 +476,12 @@ class TestCheckpoints:
     def test_something_else(self, at, refused, run, content):
         at("killed")
         self.path(run).write_bytes(content)
-        assert f"{self.path(run)}: not a checkpoint of this run (" in refused("train", *PLACE)
+        assert refused("train", *PLACE) == self.message(run)
 
     @pytest.mark.parametrize(
         "edit",
         [
+            lambda state: state.update(place="results/runs/of/another"),
             lambda state: state.update(stage="pretrain"),
             lambda state: state.pop("network"),
             lambda state: state["network"].popitem(),
@@ -461,7 +492,7 @@ class TestCheckpoints:
     def test_of_something_else(self, at, refused, run, edit):
         at("killed")
         self.changed(run, edit)
-        assert f"{self.path(run)}: not a checkpoint of this run (" in refused("train", *PLACE)
+        assert refused("train", *PLACE) == self.message(run)
 
 
 class TestHalfWrittenRuns:

@@ -279,7 +279,7 @@ def test_the_example_of_own_pictures_is_one(tmp_path, there):
     )
     plans = Plans(config.load(tmp_path / "params.yaml"))
     assert inventory.problems(plans) == []
-    (state,) = inventory.state_of_data(plans.studies["photos"], verify=False)
+    (state,) = inventory.state_of_data(plans.studies["photos"])
     assert (state[0], state[1].startswith("400 pictures in ")) == ("photos", there)
     found = {name: plan.every_report for name, plan in plans.studies.items()}
     assert found["photos"] == ["purpose"] and "purpose" not in found["demo"] and "table3" in found["demo"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pcl.datasets.base import Arrays, Dataset, Progress, Split
-from pcl.datasets.store import SPLITS, Manifest, Splits, counts, load, save, verify
+from pcl.datasets.store import SPLITS, Manifest, Splits, counts, load, save
 from pcl.errors import UserError
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "prepare",
     "raw_folder",
     "registry",
-    "verify",
 ]
 
 

@@ -10,8 +10,8 @@ from urllib.request import Request, urlopen
 
 from pcl.datasets import base
 from pcl.datasets.base import OfficialFile, Progress
-from pcl.datasets.store import sha256
 from pcl.errors import UserError
+from pcl.seals import of_file
 
 CHUNK = 1 << 18
 TIMEOUT = 60  # seconds without a byte
@@ -48,13 +48,13 @@ def fetch(file: OfficialFile, url: str, path: Path, progress: Progress) -> Path:
         UserError: see `download`.
     """
     if path.exists():
-        if sha256(path) != file.sha256:
+        if of_file(path) != file.sha256:
             raise UserError(f"{path}: not the official file (its sha256 is another); delete it and try again")
         progress(f"{path}: already there")
         return path
     part = path.with_name(f"{path.name}.part")
     _receive(url, part, progress)
-    found = sha256(part)
+    found = of_file(part)
     if found != file.sha256:
         part.unlink()
         raise UserError(f"{url}: not the official {file.name} (sha256 {found}, expected {file.sha256}); not kept")

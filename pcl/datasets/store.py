@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from contextlib import suppress
+import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from pcl import artifacts
+from pcl import artifacts, seals
 from pcl.datasets.base import Arrays, Dataset, Split
 from pcl.errors import UserError
 
@@ -60,8 +59,8 @@ def save(folder: Path, dataset: Dataset, arrays: Arrays) -> Manifest:
         UserError: the folder cannot be written.
     """
     # Removed first: while the arrays are replaced, the folder must not look finished.
-    with suppress(OSError):
-        (folder / MANIFEST).unlink()
+    artifacts.remove(folder / MANIFEST)
+    artifacts.sweep(folder)
     records = {}
     for split in SPLITS:
         for kind, array in arrays[split]._asdict().items():
@@ -69,7 +68,7 @@ def save(folder: Path, dataset: Dataset, arrays: Arrays) -> Manifest:
                 continue
             path = folder / f"{split}_{kind}.npy"
             artifacts.write(path, partial(np.save, arr=array, allow_pickle=False))
-            records[path.name] = ArrayRecord(shape=array.shape, dtype=str(array.dtype), sha256=sha256(path))
+            records[path.name] = ArrayRecord(shape=array.shape, dtype=str(array.dtype), sha256=seals.of_file(path))
     classes = dataset.classes()
     manifest = Manifest(
         dataset=dataset.name,
@@ -83,15 +82,16 @@ def save(folder: Path, dataset: Dataset, arrays: Arrays) -> Manifest:
         per_class={split: counts(arrays[split].labels, classes) for split in SPLITS},
         arrays=records,
     )
-    artifacts.write(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
+    sealed = seals.sealed(manifest.model_dump(mode="json"), MANIFEST)
+    artifacts.write(folder / MANIFEST, json.dumps(sealed, indent=2) + "\n")
     return manifest
 
 
 def load(folder: Path) -> Splits:
-    """The prepared data set in a folder, its arrays memory-mapped read-only.
+    """The prepared data set in a folder, each array held against its sha256 and memory-mapped read-only.
 
     Raises:
-        UserError: a file is missing, cut short or not what the manifest says.
+        UserError: a file is missing, damaged or not what the manifest says.
     """
     manifest = read_manifest(folder)
     known = {name.rpartition("_")[2] for name in manifest.arrays}
@@ -101,25 +101,8 @@ def load(folder: Path) -> Splits:
     )
     for name, split in zip(SPLITS, (train, test), strict=True):
         if {len(array) for array in split if array is not None} != {manifest.n.get(name)}:
-            raise _unusable(folder / MANIFEST, f"{name} images, labels and `n` differ in number")
+            raise UserError(f"{folder / MANIFEST}: {name} images, labels and `n` differ in number; {_remedy(folder)}")
     return Splits(train, test, manifest)
-
-
-def verify(folder: Path) -> Manifest:
-    """The folder's manifest, after every array's sha256 was computed anew and found right.
-
-    Raises:
-        UserError: naming every file that is missing or differs.
-    """
-    manifest = read_manifest(folder)
-    wrong = [
-        name
-        for name, record in manifest.arrays.items()
-        if not (folder / name).is_file() or sha256(folder / name) != record.sha256
-    ]
-    if wrong:
-        raise _unusable(folder, f"{', '.join(wrong)}: missing, or not as {MANIFEST} recorded")
-    return manifest
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -129,12 +112,9 @@ def read_manifest(folder: Path) -> Manifest:
         UserError: it is missing or not a manifest.
     """
     path = folder / MANIFEST
-    try:
-        return Manifest.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise _unusable(path, error.strerror or str(error)) from error
-    except ValidationError as error:
-        raise _unusable(path, f"not a manifest ({error.errors()[0]['msg']})") from error
+    with seals.refusing(path, _remedy(folder)):
+        content = seals.opened(json.loads(path.read_bytes()), MANIFEST)
+        return Manifest.model_validate_json(json.dumps(content))
 
 
 def counts(labels: NDArray[np.int64] | None, classes: tuple[str, ...]) -> dict[str, int]:
@@ -144,24 +124,17 @@ def counts(labels: NDArray[np.int64] | None, classes: tuple[str, ...]) -> dict[s
     return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
 
 
-def sha256(path: Path) -> str:
-    """The hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _array(folder: Path, manifest: Manifest, name: str) -> NDArray[Any]:
     """One array of the folder; raises UserError where it is not what the manifest says."""
-    record = manifest.arrays.get(name)
-    try:
-        array: NDArray[Any] = np.load(folder / name, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise _unusable(folder / name, str(error)) from error
-    if record is None or (array.shape, str(array.dtype)) != (record.shape, record.dtype):
-        raise _unusable(folder / name, f"{array.dtype} {list(array.shape)} is not what {MANIFEST} says")
-    return array
+    path, record = folder / name, manifest.arrays.get(name)
+    with seals.refusing(path, _remedy(folder)):
+        if record is None or seals.of_file(path) != record.sha256:
+            raise seals.Broken("another digest")
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        if (array.shape, str(array.dtype)) != (record.shape, record.dtype):
+            raise seals.Broken("another shape")
+        return array
 
 
-def _unusable(path: Path, problem: str) -> UserError:
-    folder = path if path.is_dir() else path.parent
-    return UserError(f"{path}: {problem}; delete the folder {folder} and run `pcl prepare` again")
+def _remedy(folder: Path) -> str:
+    return seals.remake(folder / MANIFEST)

@@ -7,17 +7,15 @@ Each gives the classes of every cluster; clusters are numbered in the order in w
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pcl import artifacts, datasets
+from pcl import artifacts, datasets, seals
 from pcl.config import read_yaml
 from pcl.errors import UserError, did_you_mean
 
@@ -166,22 +164,14 @@ def write(orientation: Orientation, splits: datasets.Splits, path: Path) -> None
             f"{orientation.task}: the prepared data have other classes than {orientation.dataset} has now"
         )
     train, test = (orientation.relabel(labels) for labels in fine if labels is not None)
-    save = partial(
-        np.savez,
-        train=train,
-        test=test,
-        clusters=np.array(orientation.clusters),
-    )
-    artifacts.write(path, save)
+    artifacts.write_arrays(path, train=train, test=test, clusters=np.array(orientation.clusters))
 
 
 def read(path: Path) -> Targets:
     """What `write` wrote; raises UserError where the file is missing or damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Targets(arrays["train"], arrays["test"], tuple(arrays["clusters"].tolist()))
-    except (OSError, ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: cannot be read ({error}); delete it and run `pcl relabel` again") from error
+    arrays = artifacts.read_arrays(path)
+    with seals.refusing(path, seals.remake(path, "it")):
+        return Targets(arrays["train"], arrays["test"], tuple(arrays["clusters"].tolist()))
 
 
 def _shipped(path: Path) -> tuple[str, dict[str, Any]]:

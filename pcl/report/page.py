@@ -176,8 +176,8 @@ def write(plan: Plan, summary: pd.DataFrame, drawn: Iterable[Path], out: Path) -
 
 def _record(run: Run) -> dict[str, Any]:
     """What a run's folder says about how it came to be."""
-    files = [run.folder.last, run.folder.provenance]
-    metrics, provenance = (artifacts.read_json(file) if file.exists() else {} for file in files)
+    metrics = run.folder.read_last() if run.folder.last.exists() else {}
+    provenance = run.folder.read_provenance() if run.folder.provenance.exists() else {}
     arrays = metrics.get("data", {}).get("sha256", {})
     data = ", ".join(f"{name.removesuffix('.npy')} {sha256[:12]}" for name, sha256 in sorted(arrays.items()))
     versions = {"Python": provenance.get("python"), **provenance.get("versions", {})}

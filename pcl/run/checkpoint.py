@@ -5,19 +5,20 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
-from pickle import UnpicklingError
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from pcl import artifacts, progress
+from pcl import artifacts, progress, seals
 from pcl.engine.events import Epoch
 from pcl.engine.session import Session
 from pcl.engine.stage import Stage
-from pcl.errors import UserError
 from pcl.folder import Folder
 from pcl.oracles import log
 from pcl.run.inputs import take_over
+
+DIGITS = 64
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,13 @@ class Checkpoint:
     """Saves a session after every epoch: all that it takes to go on; the file needs no trust in pickles."""
 
     folder: Folder
-    key: str
     session: Session
 
     def epoch_ended(self, epoch: Epoch) -> None:
         """Save the session."""
         session = self.session
         state = {
-            "key": self.key,
+            "place": self._place,
             "stage": epoch.stage,
             "epoch": epoch.number,
             "ended": epoch.ended,
@@ -46,7 +46,9 @@ class Checkpoint:
         # By way of memory: writing straight to a full disk, torch.save hides the cause.
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        artifacts.write(self.folder.checkpoint, buffer.getvalue())
+        # The digest comes last, so that torch reads the file as it is.
+        content = buffer.getvalue()
+        artifacts.write(self.folder.checkpoint, content + seals.digest(content).encode())
 
     def resume(self, stages: list[Stage]) -> tuple[dict[str, Any] | None, list[Stage]]:
         """Bring the session to where the file stands; the optimiser's state and the stages that are left.
@@ -57,21 +59,33 @@ class Checkpoint:
         path, session = self.folder.checkpoint, self.session
         if not path.exists():
             return None, stages
-        try:
-            state = torch.load(path, map_location=session.device, weights_only=True)
+        with seals.refusing(path, f"delete {path.parent} to start over"):
+            state = self._read(path)
             here = [stage.name for stage in stages].index(state["stage"])
             session.network.load_state_dict(state["network"])
             answers = log.parse(state["answers"], str(path))
             session.history, session.state = json.loads(state["history"]), state["method"]
             session.known.pseudo_links = [(i, j) for i, j in state["pseudo_links"]]
-        except (LookupError, TypeError, ValueError, RuntimeError, EOFError, OSError, UnpicklingError) as error:
-            cause = next(iter(str(error).splitlines()), "cut short")
-            raise UserError(
-                f"{path}: not a checkpoint of this run ({cause}); delete {path.parent} to start over"
-            ) from error
         take_over(session.known, answers[len(session.known.answers) :], path)
         progress.say(f"{self.folder.path}: going on after stage {state['stage']}, epoch {state['epoch']}")
         if state["ended"]:
             return None, stages[here + 1 :]
         session.epoch = state["epoch"]
         return state["optimizer"], stages[here:]
+
+    @property
+    def _place(self) -> str:
+        """The folder by which arms that share a pretraining share its checkpoint: key and seed are in it."""
+        return self.folder.path.as_posix()
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        """The state in the file; raises ValueError where it is not as it was written, or another folder's."""
+        content = path.read_bytes()
+        if content[-DIGITS:] != seals.digest(content[:-DIGITS]).encode():
+            raise seals.Broken("another digest")
+        state: dict[str, Any] = torch.load(
+            io.BytesIO(content[:-DIGITS]), map_location=self.session.device, weights_only=True
+        )
+        if state["place"] != self._place:
+            raise seals.Broken("another place")
+        return state

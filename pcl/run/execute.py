@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from pathlib import Path
 from typing import Any
 
-from pcl import artifacts, datasets, numerics, progress
+from pcl import datasets, numerics, progress
 from pcl.errors import UserError
 from pcl.folder import needed
 from pcl.plan import Features, Run
+from pcl.provenance import peak_memory_mb, provenance
 from pcl.representations import store
 from pcl.representations.base import Rows, Source
 from pcl.run import inputs, scores
@@ -32,13 +32,16 @@ def pretrain(run: Run) -> Path:
         return folder.path
     from pcl.run import network
 
-    started = time.monotonic()
+    started, last = time.monotonic(), pretraining.spec | {"seed": run.seed}
+    if folder.trained:
+        folder.write_last(last, folder.read_provenance())
+        return folder.path
+    folder.begin()
     method, session = network.opened(run)
     stages = [stage for stage in method.stages() if stage.pretraining]
     network.through(run, method, session, stages, folder, inputs.labels(run))
     network.write(folder, session, shared.parts)
-    artifacts.write_json(folder.provenance, _provenance(run, session.device, started))
-    folder.write_last(pretraining.spec | {"seed": run.seed})
+    folder.write_last(last, _provenance(run, session.device, started))
     return folder.path
 
 
@@ -53,10 +56,14 @@ def train(run: Run) -> Path:
         progress.say(f"{run.path}: complete, nothing to do")
         return run.path
     started, labels = time.monotonic(), inputs.labels(run)
-    make = _train if run.method.network else _cluster
-    device, asked, epochs = make(run, labels)
-    artifacts.write_json(folder.provenance, _provenance(run, device, started))
-    folder.write_last(scores.content(run, labels, asked, epochs))
+    if folder.trained:  # killed before whoever started it had noted that it was complete
+        made = folder.read_provenance()
+        progress.say(f"{run.path}: trained and whole, scored anew")
+    else:
+        folder.begin()
+        make = _train if run.method.network else _cluster
+        made = _provenance(run, make(run, labels), started)
+    folder.write_last(scores.content(run, labels), made)
     return run.path
 
 
@@ -111,32 +118,31 @@ def score(run: Run) -> dict[str, Any]:
     return scores.scores(inputs.labels(run), run.folder.read_assignments())
 
 
-def _train(run: Run, labels: Labels) -> tuple[str, dict[str, Any], int]:
-    """Train a network; the device, what was asked, and the number of epochs."""
+def _train(run: Run, labels: Labels) -> str:
+    """Train a network; the device."""
     from pcl.run import network
 
-    session = network.train(run, labels)
-    return str(session.device), scores.questions(run, session.known), len(session.history)
+    return str(network.train(run, labels).device)
 
 
-def _cluster(run: Run, labels: Labels) -> tuple[str, dict[str, Any], int]:
-    """Learn on representations; the device, what was asked, and the number of epochs."""
+def _cluster(run: Run, labels: Labels) -> str:
+    """Learn on representations; the device."""
     from pcl.run import frozen
 
-    known = frozen.train(run, labels)
-    return "cpu", scores.questions(run, known), 0
+    frozen.train(run, labels)
+    return "cpu"
 
 
 def _provenance(run: Run, device: Any, started: float) -> dict[str, Any]:
+    """When, where and how long; the time is that of now, the seconds count from `started`."""
     import torch
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return artifacts.provenance(
+    return provenance(
         study=run.study,
         device=str(device),
         threads=torch.get_num_threads(),
         **numerics.described(),
         seconds=round(time.monotonic() - started, 1),
-        peak_memory_mb=round(peak),
+        peak_memory_mb=peak_memory_mb(),
         finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pcl import datasets, oracles, orientations
+from pcl import datasets, oracles, orientations, seals
 from pcl.engine.known import Known
 from pcl.errors import UserError
 from pcl.folder import needed
@@ -26,9 +26,13 @@ def labels(run: Run) -> Labels:
 
 
 def images(run: Run) -> datasets.Splits:
-    """The prepared data set."""
-    needed(run.data.path / "manifest.json", run.arm)
-    return datasets.load(run.data.path)
+    """The prepared data set; raises UserError where it is missing, damaged or another."""
+    path, dataset = needed(run.data.path / "manifest.json", run.arm), run.data.dataset
+    splits = datasets.load(run.data.path)
+    found = splits.manifest
+    if (found.dataset, found.version) != (dataset.name, dataset.version):
+        raise UserError(f"{path}: of {found.dataset}, version {found.version}; {seals.remake(path)}")
+    return splits
 
 
 def oracle(run: Run, targets: Labels) -> Oracle:
@@ -82,6 +86,14 @@ def known(run: Run, count: int) -> Known:
         folder = run.answers.folder
         folder.needed(folder.answers, run.answers.arm)
         take_over(found, folder.read_answers(), folder.answers)
+    return found
+
+
+def answered(run: Run, count: int) -> Known:
+    """What the answers that a run has been given, or has taken over, say about `count` training images."""
+    found = known(run, count)
+    if run.asks:
+        take_over(found, run.folder.read_answers(), run.folder.answers)
     return found
 
 

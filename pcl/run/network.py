@@ -95,7 +95,7 @@ def through(
         UserError: training diverges, a question has no answer, or the folder cannot be written.
     """
     configure(session.device)
-    checkpoint = Checkpoint(folder, run.key, session)
+    checkpoint = Checkpoint(folder, session)
     optimizer_state, stages = checkpoint.resume(stages)
     asks = any(stage.questions.asks for stage in stages)
     reply = inputs.oracle(run, labels).reply if asks else _nobody

@@ -11,6 +11,7 @@ from pcl.engine.known import Known
 from pcl.engine.trainable import Trainable
 from pcl.folder import Assigned
 from pcl.plan import Run
+from pcl.run import inputs
 from pcl.run.inputs import Labels
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ def questions(run: Run, known: Known) -> dict[str, Any]:
     }
 
 
-def content(run: Run, labels: Labels, asked: dict[str, Any], epochs: int) -> dict[str, Any]:
-    """The content of metrics.json, from the assignments that are there: equal for equal runs."""
+def content(run: Run, labels: Labels) -> dict[str, Any]:
+    """The content of metrics.json, from the other files that are there: equal for equal runs."""
     assigned = run.folder.read_assignments()
     manifest = datasets.load(run.data.path).manifest
     return {
@@ -87,6 +88,6 @@ def content(run: Run, labels: Labels, asked: dict[str, Any], epochs: int) -> dic
         "data": {"name": run.data.name, "sha256": {name: a.sha256 for name, a in manifest.arrays.items()}},
         "scores": scores(labels, assigned),
         "shares": {split: metrics.shares(found.cluster, run.clusters) for split, found in assigned.items()},
-        "questions": asked,
-        "epochs": epochs,
+        "questions": questions(run, inputs.answered(run, manifest.n["train"])),
+        "epochs": run.folder.epochs(),
     }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pcl.strategies import base
 from pcl.strategies.base import FeatureView, Pair
 
-TRIES = 100  # draws for each pair that is wanted, after which there is taken to be no other
+MISSES = 1000  # draws in a row of pairs that are known, after which there is taken to be no other
 
 
 class Strategy(base.Strategy[FeatureView]):
@@ -21,11 +21,10 @@ class Strategy(base.Strategy[FeatureView]):
 
     def select(self, view: FeatureView, count: int) -> Iterator[Pair]:
         """Pairs about which nothing is known."""
-        rng, chosen = view.rng("random_pairs"), 0
-        for _ in range(TRIES * count):
-            i, j = (int(x) for x in rng.choice(len(view.features), 2, replace=False))
-            if chosen == count:
-                return
+        rng, misses = view.rng("random_pairs"), 0
+        while count and misses < MISSES:
+            i, j = rng.integers(len(view.features), size=2).tolist()
+            misses += 1
             if view.open(i, j):
-                chosen += 1
+                count, misses = count - 1, 0
                 yield i, j, {}

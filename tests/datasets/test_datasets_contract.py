@@ -26,7 +26,7 @@ def test_the_folder_is_the_registry() -> None:
 def test_prepared_arrays_keep_the_contract(name: str, dataset: datasets.Dataset, tmp_path: Path) -> None:
     manifest = datasets.prepare(dataset, tmp_path / "out")
     splits = datasets.load(tmp_path / "out")
-    assert splits.manifest == manifest == datasets.verify(tmp_path / "out")
+    assert splits.manifest == manifest
     assert (manifest.dataset, manifest.version, manifest.classes) == (name, dataset.version, dataset.classes())
     assert (manifest.reader, manifest.fingerprint, manifest.fields) == (name, dataset.fingerprint(), dataset.fields())
     assert all(len(values) == len(manifest.classes) for values in manifest.fields.values())

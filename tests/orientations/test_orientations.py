@@ -160,7 +160,7 @@ def test_writing_and_reading_refuse_what_does_not_fit(digits: datasets.Splits, t
     whole = (tmp_path / "x.npz").read_bytes()
     for content in (b"", whole[:1000], whole[:-30], b"no zip"):
         (tmp_path / "x.npz").write_bytes(content)
-        with pytest.raises(UserError, match=r"x\.npz: cannot be read"):
+        with pytest.raises(UserError, match=r"x\.npz: damaged"):
             orientations.read(tmp_path / "x.npz")
     with pytest.raises(UserError, match=r"missing\.npz: cannot be read"):
         orientations.read(tmp_path / "missing.npz")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pcl import datasets, orientations
+from pcl import artifacts, datasets, orientations
 from pcl.errors import UserError
 from pcl.plan import Plan, Run
 from pcl.report import embedding
@@ -47,7 +47,7 @@ def test_panels_labels_and_targets_of_the_same_images(prepared: Plan) -> None:
     first = OUT.read_bytes()
     figure.precompute(OUT, ways)
     assert OUT.read_bytes() == first, "equal features give equal bytes"
-    found = projection.read(OUT)
+    found = artifacts.read_arrays(OUT)
     assert found["panels"].tolist() == ["before", "default", "personalized"] and found["ways"].tolist() == ["t-SNE"]
     assert found["xy"].shape == (1, 3, 60, 2) and np.isfinite(found["xy"]).all()
     assert found["runs"].tolist() == [run.path.as_posix() for run in prepared.runs("fig5")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -124,7 +123,7 @@ class Figure(base.Figure):
 
     def drawing(self, source: Path) -> base.Drawing:
         """Drawn from what `precompute` wrote."""
-        arrays = read(source)
+        arrays = artifacts.read_arrays(source)
         wanted, found = [run.path.as_posix() for run in self.runs()], arrays["runs"].tolist()
         if wanted != found:
             raise UserError(
@@ -153,15 +152,6 @@ class Figure(base.Figure):
         """Orientation -> its run."""
         task, seed = self.plan.study.projection, self.plan.study.seeds[0]
         return {name: self.plan.run(task, name, self.settings.arm, seed) for name in self.settings.orientations}
-
-
-def read(path: Path) -> Arrays:
-    """What `precompute` wrote; raises UserError where the file is missing or damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: cannot be read ({error}); build it with `snakemake --cores 1 {path}`") from error
 
 
 def _draw(arrays: Arrays, ink: str) -> Canvas:

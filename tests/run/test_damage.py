@@ -1,0 +1,172 @@
+"""Whatever byte of whatever file is turned: its reader names the file, or everything is as before."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from pcl import config, datasets, orientations, stats
+from pcl.cli import main
+from pcl.errors import UserError
+from pcl.plan import Plan
+from pcl.run import execute, inputs, network
+from pcl.seals import remake
+
+TURNS = 12  # of each file
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, tiny_config):
+    """The smallest study with one of everything, built: data, targets, a pretraining, and three runs."""
+    content = tiny_config.model_dump(mode="json")
+    rows = {"Three": ["kmeans", "pcl", "kmeans-overwrite"]}
+    table = content["tables"]["table3"] | {"rows": rows, "tasks": "ablation"}
+    content["arms"]["kmeans-overwrite"]["answers"] = "pcl"
+    content |= {"tables": {"table3": table}, "figures": {}, "cross": {}, "on_request": {}}
+    content["studies"]["tiny"] |= {"seeds": [0], "tasks": ["digits10-2"], "budgets": {"digits10-2": 30}}
+    content["studies"]["tiny"]["training"]["epochs"] = 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("study"))
+        Path("params.yaml").write_text(json.dumps(content))
+        plan = Plan(config.load())
+        data = plan.data("digits10-2")
+        datasets.prepare(data.dataset, data.path)
+        for target in plan.targets("digits10-2").values():
+            orientations.write(target.map, datasets.load(data.path), target.path)
+        for run in plan.all_runs():
+            if run.pretraining:
+                execute.pretrain(run)
+            execute.train(run)
+        yield plan
+
+
+@pytest.fixture(autouse=True)
+def there(study, monkeypatch, tmp_path_factory):
+    """The study's folder."""
+    monkeypatch.chdir(next(tmp_path_factory.getbasetemp().glob("study*")))
+
+
+def command(*words):
+    """A command of the study."""
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def read(plan):
+    """All that later steps read of what the study has written, each by its own reader."""
+    found = [stats.collect(plan.all_runs()).to_csv()]
+    for run in plan.all_runs():
+        splits, labels = inputs.images(run), inputs.labels(run)
+        found += [splits.manifest, *(array.tobytes() for split in (splits.train, splits.test) for array in split[:2])]
+        found += [array.tobytes() for each in labels.values() for array in each.values()]
+        found += [execute.score(run), run.folder.read_provenance(), run.folder.epochs()]
+        for folder in (run.folder, run.pretraining.folder) if run.pretraining else ():
+            weights = folder.read_weights()
+            found += [folder.read_answers(), [(name, weights[name].numpy().tobytes()) for name in sorted(weights)]]
+            found += [folder.read_last(), folder.read_provenance(), folder.epochs()]
+    return found
+
+
+FILES = {
+    "data": ["manifest.json", "test_images.npy", "test_labels.npy", "train_images.npy", "train_labels.npy"],
+    "tasks": ["default/*.npz", "personalized/*.npz"],
+    "pretrain": ["answers.jsonl", "history.csv", "model.safetensors", "provenance.json", "spec.json"],
+    "runs": ["assignments.npz", "history.csv", "metrics.json", "provenance.json"],
+    "runs/digits10-2/*/pcl": ["answers.jsonl", "model.safetensors"],
+}
+
+
+def test_no_file_of_a_study_is_left_out(study):
+    turned = {
+        path
+        for below, names in FILES.items()
+        for name in names
+        for path in Path("results").glob(f"{below}/**/{name}")
+    }
+    assert turned == {path for path in Path("results").rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(("below", "name"), [(below, name) for below, names in FILES.items() for name in names])
+def test_a_turned_byte_is_refused_by_name_or_changes_nothing(study, below, name):
+    draw, whole = np.random.default_rng([TURNS, *name.encode()]), read(study)
+    path = sorted(Path("results").glob(f"{below}/**/{name}"))[-1]
+    content = path.read_bytes()
+    try:
+        for place in draw.integers(len(content), size=TURNS):
+            turned = bytearray(content)
+            turned[place] ^= draw.integers(1, 256)
+            path.write_bytes(turned)
+            try:
+                assert read(study) == whole, f"byte {place} of {path} is used in silence"
+            except UserError as error:
+                (line,) = str(error).splitlines()
+                assert line.startswith(f"{path}: ") and "snakemake --cores 2 results/" in line
+    finally:
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize(("below", "name"), [("runs/**/pcl", "history.csv"), ("pretrain", "model.safetensors")])
+def test_check_verify_names_what_no_step_may_read(study, below, name):
+    path = next(Path("results").glob(f"{below}/**/{name}"))
+    content = path.read_bytes()
+    assert command("check", "--verify").output.rstrip().endswith("are whole")
+    path.write_bytes(content[:-1])
+    found = command("check", "--verify")
+    path.write_bytes(content)
+    last = next(path.with_name(each) for each in ("metrics.json", "spec.json") if path.with_name(each).exists())
+    assert found.exit_code == 2
+    assert f"{path}: not as it was written; {remake(last)}" in found.output
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", None])
+def test_a_run_is_complete_when_its_scores_are_whole(study, content):
+    last = study.all_runs()[0].folder.last
+    whole = last.read_bytes()
+    assert "3 of 3 runs complete" in command("check").output
+    last.write_bytes(whole[:100] if content is None else content)
+    assert "2 of 3 runs complete" in command("check").output
+    assert command("collect", "--out", "x.csv").output.endswith(f"{remake(last)}\n")
+    last.write_bytes(whole)
+
+
+@pytest.mark.parametrize("arm", ["kmeans", "pcl", "kmeans-overwrite"])
+def test_a_kill_after_the_scores_trains_nothing_again(study, arm, monkeypatch):
+    """Snakemake then takes the scores for unfinished and deletes them; so may damage that a person deletes."""
+    (run,) = (run for run in study.all_runs() if run.arm == arm)
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in run.path.iterdir()}
+    scores, _ = before.pop(run.folder.last)
+    run.folder.last.unlink()
+    with monkeypatch.context() as patch:
+        for place, name in ((network, "train"), (execute, "_cluster")):
+            patch.setattr(place, name, lambda *given: pytest.fail("it is trained"))
+        execute.train(run)
+    assert run.folder.last.read_bytes() == scores
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in before} == before
+
+
+def test_the_same_of_a_pretraining(study, monkeypatch):
+    (run,) = (run for run in study.all_runs() if run.arm == "pcl")
+    last = run.pretraining.folder.last
+    before = last.read_bytes()
+    last.unlink()
+    monkeypatch.setattr(network, "opened", lambda run: pytest.fail("it is trained"))
+    execute.pretrain(run)
+    assert last.read_bytes() == before
+
+
+def test_without_scores_a_damaged_run_is_trained_again(study, tmp_path):
+    """And what a kill amid a write has left is swept up."""
+    (run,) = (run for run in study.all_runs() if run.arm == "kmeans")
+    shutil.copytree(run.path, tmp_path / "whole")
+    left = run.path / f".model.safetensors.{2**22 + os.getpid()}"
+    left.write_text("half")
+    run.folder.last.unlink()
+    run.folder.assignments.write_bytes(run.folder.assignments.read_bytes()[:-1])
+    execute.train(run)
+    for path in run.path.iterdir():
+        if path != run.folder.provenance:
+            assert path.read_bytes() == (tmp_path / "whole" / path.name).read_bytes()
+    assert not left.exists()
