@@ -123,10 +123,10 @@ def _needs(run: Run) -> set[Path]:
 
 
 def delete(path: Path) -> None:
-    """Remove a file or folder under results/, and the folders that it leaves empty."""
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    """Remove a file or folder under results/, and the folders that it leaves empty; of a link, the link alone."""
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     for folder in path.parents:
-        if folder == RESULTS or any(folder.iterdir()):
+        if folder == RESULTS or folder.is_symlink() or any(folder.iterdir()):
             return
         folder.rmdir()
 

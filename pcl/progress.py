@@ -11,7 +11,8 @@ from contextvars import ContextVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-console = Console(file=sys.stderr, highlight=False)
+# Said outright: FORCE_COLOR and its like would fill a log file with control codes.
+console = Console(file=sys.stderr, highlight=False, force_terminal=sys.stderr.isatty())
 BAR: ContextVar[Progress | None] = ContextVar("bar", default=None)
 
 

@@ -127,6 +127,20 @@ def test_pruning_keeps_whatever_a_run_in_a_table_is_made_from(pcl):
     assert all(path.exists() for path in made) and not other.exists()
 
 
+def test_pruning_follows_no_link(pcl, tmp_path):
+    """What lies on another disk is not ours to delete; the link is."""
+    elsewhere = tmp_path / "scratch"
+    (elsewhere / "digits10-2/any/old/q0/00000000/seed0").mkdir(parents=True)
+    run = Path("results/runs/digits10-3/any/old/q0/00000000/seed0")
+    run.parent.mkdir(parents=True)
+    run.symlink_to(elsewhere / "digits10-2/any/old/q0/00000000/seed0")
+    pcl("prune", "--yes")
+    assert not Path("results/runs").exists()
+    Path("results/runs").symlink_to(elsewhere)
+    pcl("prune", "--yes")
+    assert Path("results/runs").is_symlink() and not any(elsewhere.iterdir())
+
+
 @pytest.mark.parametrize(
     "arguments", [["train", "digits10-2", "default"], ["trian"], ["train", "a", "b", "c", "--sed", "1"]]
 )
@@ -139,16 +153,26 @@ def test_a_wrong_call_is_a_usage_error(pcl, arguments):
 class TestAsAProcess:
     """What only a process of its own shows."""
 
-    def run(self, *words, cwd=ROOT):
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, *words]
-        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=environment)
+    def run(self, *words, cwd=ROOT, environment=None):
+        env = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
+        return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, cwd=cwd, env=env)
 
     def test_a_mistake_is_one_message_without_a_traceback_and_status_2(self, tmp_path):
         result = self.run("-m", "pcl", "train", "digits10-2", "default", "pcl", cwd=tmp_path)
         assert result.returncode == 2
         assert result.stdout == ""
         assert result.stderr == "error: params.yaml: cannot be read (No such file or directory)\n"
+
+    def test_a_log_file_has_no_control_codes_whatever_the_shell_says(self):
+        code = (
+            "from pcl import progress\n"
+            "progress.say('begun')\n"
+            "with progress.reporter('run', 2) as report:\n    report.advance('loss 1'), report.advance('loss 0')"
+        )
+        wishes = {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "TTY_COMPATIBLE": "1", "TERM": "xterm-256color"}
+        result = self.run("-c", code, environment=wishes)
+        assert result.stdout == "" and "\x1b" not in result.stderr
+        assert [line.split("  ")[0] for line in result.stderr.splitlines()] == ["begun", "run 1/2", "run 2/2"]
 
     def test_help_and_lists_do_not_import_torch(self):
         code = (

@@ -72,22 +72,27 @@ def read(path: str | PathLike[str]) -> list[Answer]:
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: the answer log cannot be read ({error})") from error
+    except OSError as error:
+        raise UserError(f"{path}: the answer log cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: the answer log cannot be read ({error}); save it as UTF-8") from error
     return parse(text, str(path))
 
 
 def parse(text: str, where: str) -> list[Answer]:
     """The answers in the text of a log; `where` names it in errors.
 
+    What editors add is no damage: a byte order mark, their ends of lines, blank lines at the end.
+
     Raises:
         UserError: a line is broken, half-written or out of order.
     """
-    *lines, rest = text.split("\n")
-    if rest:
-        lines.append(rest)
+    text = text.removeprefix("\ufeff")
+    body = text.rstrip()
+    lines = body.split("\n") if body else []
+    if lines and "\n" not in text[len(body) :]:
         try:
-            json.loads(rest)
+            json.loads(lines[-1])
         except json.JSONDecodeError as error:
             raise UserError(
                 f"{where}:{len(lines)}: the last line is half-written, as a stopped process leaves it; "

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+from pydantic import field_validator
 
 from pcl.config import Strict
 from pcl.constraints import Closure, Constraints
@@ -16,6 +19,12 @@ class ReplaySettings(Strict):
 
     log: str
     closure: Closure = "full"
+
+    @field_validator("log")
+    @classmethod
+    def _at_home(cls, log: str) -> str:
+        """`~` is the home of whoever runs it: the log counts by its content."""
+        return os.path.expanduser(log)  # noqa: PTH111 (unlike that of Path, it leaves a user alone whom nobody knows)
 
 
 class Oracle(base.Oracle):

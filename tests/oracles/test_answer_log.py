@@ -52,6 +52,15 @@ def test_a_log_read_and_written_again_is_the_same(tmp_path_factory, answers):
         assert new.terms == pytest.approx(old.terms, rel=1e-5, abs=0)
 
 
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("after", ["", "\n", "\n \n"])
+def test_what_an_editor_adds_is_no_damage(path, start, end, after):
+    text = start + dump([FIRST, SECOND]) + after
+    path.write_bytes(text.replace("\n", end).encode())
+    assert dump(read(path)) == dump([FIRST, SECOND])
+
+
 def test_a_term_that_is_no_number_is_not_written():
     with pytest.raises(ValueError, match="JSON compliant"):
         dump([replace(FIRST, terms={"up": float("nan")})])

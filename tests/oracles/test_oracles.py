@@ -57,6 +57,12 @@ def answers(oracle: oracles.Oracle, pairs) -> list[bool | None]:
     return [oracle.reply(Question(i, j)) for i, j in pairs]
 
 
+def test_a_log_at_home_is_replayed(make, log, monkeypatch):
+    monkeypatch.setenv("HOME", str(log.parent))
+    assert make("replay", log=f"~/{log.name}").reply(Question(2, 3)) == bool(LABELS[2] == LABELS[3])
+    assert oracles.spec("replay", {"log": f"~/{log.name}"}) == oracles.spec("replay", {"log": str(log)})
+
+
 def test_the_folder_is_the_registry():
     files = (path.stem for path in Path(oracles.__file__).parent.glob("[!_]*.py"))
     found = {name: getattr(import_module(f"pcl.oracles.{name}"), "Oracle", None) for name in files}
