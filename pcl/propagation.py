@@ -31,18 +31,7 @@ class Graph:
     neighbours: Any
 
 
-_made: tuple[NDArray[np.float32], int, Graph] | None = None
-
-
 def graph(features: NDArray[np.float32], neighbours: int) -> Graph:
-    """The graph of so many nearest neighbours; kept for the next round of a run, which sees the same features."""
-    global _made
-    if _made is None or _made[0] is not features or _made[1] != neighbours:
-        _made = features, neighbours, _graph(features, neighbours)
-    return _made[2]
-
-
-def _graph(features: NDArray[np.float32], neighbours: int) -> Graph:
     """The graph of so many nearest neighbours.
 
     Source: Zelnik-Manor and Perona, "Self-tuning spectral clustering", NeurIPS 2004, for the weights.
@@ -96,23 +85,30 @@ def extend(graph: Graph, rows: NDArray[np.float32], known: NDArray[np.float64]) 
     return scaled(np.einsum("bk,bkc->bc", weight, known[index]))
 
 
-def everywhere(
-    inputs: dict[str, NDArray[np.float32]],
-    placed: Neighbourhoods,
-    clusters: int,
-    neighbours: int,
-    alpha: float,
-    *,
-    balanced: bool = False,
-) -> dict[str, NDArray[np.float32]]:
-    """Cluster probabilities of every split from placed training images, as `spread` and `extend` say."""
-    known = graph(inputs["train"], neighbours)
-    p = spread(known, placed.images, placed.which, clusters, alpha, balanced=balanced)
-    others = {split: extend(known, rows, p) for split, rows in inputs.items() if split != "train"}
-    return {split: rows.astype(np.float32) for split, rows in ({"train": p} | others).items()}
-
-
 def scaled(found: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rows that sum to 1; where nothing has arrived, all clusters are as likely."""
     total = found.sum(1, keepdims=True)
     return np.where(total > 0, found / np.where(total > 0, total, 1), 1 / found.shape[1])
+
+
+class Spreader:
+    """Spreads labels again and again over the same images: their graph, which is most of the work, is made once."""
+
+    def __init__(self, neighbours: int, alpha: float, *, balanced: bool) -> None:
+        """How, as for `graph` and `spread`."""
+        self.neighbours, self.alpha, self.balanced = neighbours, alpha, balanced
+        self._made: tuple[NDArray[np.float32], Graph] | None = None
+
+    def __call__(
+        self, inputs: dict[str, NDArray[np.float32]], placed: Neighbourhoods, clusters: int
+    ) -> dict[str, NDArray[np.float32]]:
+        """Cluster probabilities of every split from placed training images."""
+        known, rows = self._graph(inputs["train"]), placed.images
+        p = spread(known, rows, placed.which, clusters, self.alpha, balanced=self.balanced)
+        others = {split: extend(known, own, p) for split, own in inputs.items() if split != "train"}
+        return {split: own.astype(np.float32) for split, own in ({"train": p} | others).items()}
+
+    def _graph(self, rows: NDArray[np.float32]) -> Graph:
+        if self._made is None or self._made[0] is not rows:
+            self._made = rows, graph(rows, self.neighbours)
+        return self._made[1]

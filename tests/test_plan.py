@@ -537,7 +537,6 @@ class TestTakingFromOthers:
             ("cc-overwrite", {"source": "cc-overwrite"}, "source: cc-overwrite has no clusters that can be taken"),
             ("cop-kmeans", {"source": "cc"}, r"source: copkmeans takes no clusters; remove it \(features: names"),
             ("pcl", {"source": "cc"}, "source: pcl takes no clusters; remove it"),
-            ("cop-kmeans", {"features": ["no"]}, "features: no representation 'no'"),
         ],
     )
     def test_what_cannot_be_taken_is_refused(self, content, name, changes, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated
 
 import numpy as np
@@ -48,5 +49,8 @@ class Method(base.Learner):
         self, inputs: dict[str, NDArray[np.float32]], known: Known, seed: int
     ) -> dict[str, NDArray[np.float32]]:
         """Where each label's share is largest."""
-        placed = self.neighbourhoods(known)
-        return propagation.everywhere(inputs, placed, self.clusters, self.settings.neighbours, self.settings.alpha)
+        return self._spread(inputs, self.neighbourhoods(known), self.clusters)
+
+    @cached_property
+    def _spread(self) -> propagation.Spreader:
+        return propagation.Spreader(self.settings.neighbours, self.settings.alpha, balanced=False)

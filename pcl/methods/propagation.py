@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated
 
 import numpy as np
@@ -43,5 +44,9 @@ class Method(base.Learner):
         self, inputs: dict[str, NDArray[np.float32]], known: Known, seed: int
     ) -> dict[str, NDArray[np.float32]]:
         """Where each label's share is largest."""
-        s, placed = self.settings, self.neighbourhoods(known)
-        return propagation.everywhere(inputs, placed, self.clusters, s.neighbours, s.alpha, balanced=s.balanced)
+        return self._spread(inputs, self.neighbourhoods(known), self.clusters)
+
+    @cached_property
+    def _spread(self) -> propagation.Spreader:
+        s = self.settings
+        return propagation.Spreader(s.neighbours, s.alpha, balanced=s.balanced)

@@ -13,6 +13,7 @@ from pcl import config, datasets, orientations, stats
 from pcl.cli import main
 from pcl.errors import UserError
 from pcl.plan import Plan
+from pcl.representations import store
 from pcl.run import execute, inputs, network
 from pcl.seals import remake
 
@@ -40,6 +41,8 @@ def study(tmp_path_factory, tiny_config):
         for run in plan.all_runs():
             if run.pretraining:
                 execute.pretrain(run)
+            for features in run.features:
+                execute.represent(features)
             execute.train(run)
         yield plan
 
@@ -63,6 +66,7 @@ def read(plan):
         found += [splits.manifest, *(array.tobytes() for split in (splits.train, splits.test) for array in split[:2])]
         found += [array.tobytes() for each in labels.values() for array in each.values()]
         found += [execute.score(run), run.folder.read_provenance(), run.folder.epochs()]
+        found += [rows.tobytes() for features in run.features for rows in store.read(features.path).values()]
         for folder in (run.folder, run.pretraining.folder) if run.pretraining else ():
             weights = folder.read_weights()
             found += [folder.read_answers(), [(name, weights[name].numpy().tobytes()) for name in sorted(weights)]]
@@ -73,6 +77,7 @@ def read(plan):
 FILES = {
     "data": ["manifest.json", "test_images.npy", "test_labels.npy", "train_images.npy", "train_labels.npy"],
     "tasks": ["default/*.npz", "personalized/*.npz"],
+    "features": ["manifest.json", "test.npy", "train.npy"],
     "pretrain": ["answers.jsonl", "history.csv", "model.safetensors", "provenance.json", "spec.json"],
     "runs": ["assignments.npz", "history.csv", "metrics.json", "provenance.json"],
     "runs/digits10-2/*/pcl": ["answers.jsonl", "model.safetensors"],
