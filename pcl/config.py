@@ -82,6 +82,9 @@ class Table(Strict):
     orientation: str
     tasks: Literal["all", "ablation"]
     split: Split = "test"
+    metrics: Some[Metric] = Field(["nmi", "ari", "f", "acc"], description="its columns, in the order of the paper")
+    budgets: Once[Count] = Field([], description="numbers of questions, each with its columns; the study's if empty")
+    wanted: float | None = Field(None, description="with budgets, the ACC whose price in answers the caption states")
     rows: Rows = Field(min_length=1, description="group heading -> arms, in the order of the table")
     titles: dict[str, str] = Field({}, description="arm -> its title in this table alone")
 

@@ -15,7 +15,16 @@ from pcl.config import METRICS
 from pcl.errors import UserError
 from pcl.plan import Run
 
-QUESTIONS = ("asked", "asked_must", "asked_cannot", "implied_must", "implied_cannot", "closure")
+QUESTIONS = (
+    "asked",
+    "asked_must",
+    "asked_cannot",
+    "implied_must",
+    "implied_cannot",
+    "placed",
+    "neighbourhoods",
+    "closure",
+)
 COLUMNS = (
     *("task", "orientation", "method", "arm", "title", "budget", "seed", "key", "split"),
     *METRICS,

@@ -7,6 +7,10 @@ from pcl.errors import UserError
 from pcl.plan.identities import Run
 
 
+class BudgetError(UserError):
+    """A number of questions that an arm cannot ask."""
+
+
 def check_size(run: Run, images: int) -> None:
     """Hold a run's clusters and settings against so many training images; raises UserError where they are too few."""
     try:
@@ -23,13 +27,13 @@ def check(run: Run, images: int) -> None:
         images: training images of its data set.
 
     Raises:
-        UserError: the budget is too large; the message names the key that sets it.
+        BudgetError: the budget is too large; the message names the key that sets it.
     """
     if run.answers is not None:
         return
     where = f"budget: {run.budget} questions for arm {run.arm}, but"
     if not run.method.network and run.budget < run.clusters - 1:
-        raise UserError(
+        raise BudgetError(
             f"{where} {run.clusters} clusters take {run.clusters - 1} at least; raise "
             f"studies.{run.study}.budgets.{run.task} (or curve)"
         )
@@ -39,8 +43,8 @@ def check(run: Run, images: int) -> None:
         pairs = steps = images * (images - 1) // 2
     remedy = f"lower studies.{run.study}.budgets.{run.task} (or curve)"
     if run.budget > pairs:
-        raise UserError(f"{where} its {images} training images make only {pairs} pairs that can be asked; {remedy}")
+        raise BudgetError(f"{where} its {images} training images make only {pairs} pairs that can be asked; {remedy}")
     if run.budget > steps:
-        raise UserError(
+        raise BudgetError(
             f"{where} it asks no more than {steps}: one in each batch of every epoch; {remedy}, or train longer"
         )

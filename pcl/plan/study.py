@@ -13,8 +13,8 @@ from pcl.config import Arm, Config, OracleChoice, Study, Table
 from pcl.errors import UserError, did_you_mean
 from pcl.methods.base import Method
 from pcl.numerics import NARROWEST
+from pcl.plan.budget import BudgetError, check_size
 from pcl.plan.budget import check as check_budget
-from pcl.plan.budget import check_size
 from pcl.plan.identities import ANY, Features, Run, Target
 from pcl.plan.settings import arm_of, method_of, resolve, unknown_keys
 from pcl.plan.tasks import Tasks
@@ -95,7 +95,7 @@ class Plan:
                 raise UserError(f"studies.{self.name}.budgets: no budget for task {task!r}; give --budget")
             first = method.initial_questions(self.settings(arm))
             if budget < first:
-                raise UserError(
+                raise BudgetError(
                     f"budget: {budget} questions for arm {arm} on {task}, but it asks {first} before its first step; "
                     f"raise studies.{self.name}.budgets.{task} (or curve), or lower initial_questions"
                 )
@@ -111,6 +111,20 @@ class Plan:
     def all_runs(self) -> list[Run]:
         """The runs behind every table and figure, each once."""
         return list({run.path: run for report in self.reports for run in self.runs(report)}.values())
+
+    def askable(self, task: str, orientation: str, arm: str, budgets: Iterable[int]) -> list[int]:
+        """Those numbers of questions that an arm can ask on a task; all of them for an arm that asks nothing."""
+        found = []
+        for budget in budgets:
+            try:
+                run = self.run(task, orientation, arm, self.study.seeds[0], budget)
+                images = run.data.dataset.training_images()
+                if run.budget and images is not None:
+                    check_budget(run, images)
+                found.append(budget)
+            except BudgetError:
+                continue
+        return found
 
     def figure(self, name: str) -> Any:
         """A figure, of its kind (`pcl/report/figures/base.py`); raises UserError where there is none."""
@@ -176,7 +190,8 @@ class Plan:
             item = self.config.every_table[report]
             for task in self.tasks(item):
                 for arm in item.arms:
-                    yield from (self.run(task, item.orientation, arm, seed) for seed in self.study.seeds)
+                    for budget in self.askable(task, item.orientation, arm, item.budgets) if item.budgets else [None]:
+                        yield from (self.run(task, item.orientation, arm, seed, budget) for seed in self.study.seeds)
         elif report in self.config.figures:
             yield from self.figure(report).runs()
         else:

@@ -37,7 +37,7 @@ def of_table(plan: Plan, table: FilledTable, task: str) -> Finding | None:
         anchor=table.name,
         number=f"{cell.mean:.3f}",
         whose=f"{best}, {table.item.split} {METRIC_NAMES[HEADLINE]}, mean of {cell.n} "
-        f"seed{'s' * (cell.n > 1)} on {table.images[task]:,} images",
+        f"seed{'s' * (cell.n > 1)} on {table.images[table.columns[task]]:,} images",
         sentence=_against(second, lead.difference),
         clear=lead.difference.clear,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -135,12 +137,11 @@ def _cluster(run: Run, labels: Labels) -> str:
 
 def _provenance(run: Run, device: Any, started: float) -> dict[str, Any]:
     """When, where and how long; the time is that of now, the seconds count from `started`."""
-    import torch
-
+    torch = sys.modules.get("torch")
     return provenance(
         study=run.study,
         device=str(device),
-        threads=torch.get_num_threads(),
+        threads=torch.get_num_threads() if torch else int(os.environ.get("OMP_NUM_THREADS", 1)),
         **numerics.described(),
         seconds=round(time.monotonic() - started, 1),
         peak_memory_mb=peak_memory_mb(),

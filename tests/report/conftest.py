@@ -109,6 +109,8 @@ def pretend(run: Run) -> None:
             "asked_cannot": run.budget - run.budget // 3,
             "implied_must": 10 * run.seed if asks else 0,
             "implied_cannot": run.budget,
+            "placed": 20,
+            "neighbourhoods": 2,
             "largest_component": 7,
             "closure": getattr(run.settings, "closure", None) if asks else None,
         },

@@ -31,7 +31,7 @@ def features(run: Run, *, trained: bool = True) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def prepared(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> Plan:
-    monkeypatch.setattr(execute, "features", features)
+    monkeypatch.setattr(execute, "layer_of", features)
     for run in plan.runs("fig5"):
         if not run.data.path.exists():
             datasets.prepare(run.data.dataset, run.data.path)

@@ -22,7 +22,7 @@ CELLS = [
     ("table4", "CNN only", "cifar100-4", (0.127, 0.122, 0.344, 0.445)),
     ("table5", "S_hp", "cifar100-4", (0.160, 0.154, 0.369, 0.481)),
 ]
-PARAMS = Path(config.__file__).parents[1] / "params.yaml"
+PARAMS = Path(__file__).parents[1] / "params.full.yaml"
 
 
 def values(table: str) -> dict[str, dict[str, tuple[float, ...]]]:

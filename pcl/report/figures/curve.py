@@ -66,7 +66,7 @@ class Figure(base.Figure):
     def runs(self) -> Iterator[Run]:
         """Every arm at every number of questions, with every seed."""
         for arm in self.settings.arms:
-            for questions in self.plan.study.curve:
+            for questions in self._askable(arm):
                 yield from self._runs_at(arm, questions)
 
     def drawing(self, source: Path) -> base.Drawing:
@@ -89,7 +89,7 @@ class Figure(base.Figure):
         summary = summary[summary["orientation"] == self.settings.orientation]
         found = [summary.head(0).assign(questions=0)]
         for arm in self.settings.arms:
-            for questions in self.plan.study.curve:
+            for questions in self._askable(arm):
                 rows = stats.of_runs(summary, self._runs_at(arm, questions))
                 found.append(rows.assign(questions=questions))
         return pd.concat(found, ignore_index=True)
@@ -100,7 +100,8 @@ class Figure(base.Figure):
         counts = (image_counts(images.counts([task], split), split) for split in self.settings.splits)
         return (
             f"{task}, {self.settings.orientation} orientation, {' and '.join(counts)}. Lines: means over seeds; "
-            "bands: ± one standard deviation (ddof = 1); points: single seeds. Questions: how many a run may ask."
+            "bands: ± one standard deviation (ddof = 1); points: single seeds. Questions: how many a run may ask; a "
+            "line has those that its arm can ask."
         )
 
     def description(self, summary: pd.DataFrame, images: Images) -> str:
@@ -138,6 +139,11 @@ class Figure(base.Figure):
             ),
             clear=clear > 0,
         )
+
+    def _askable(self, arm: str) -> list[int]:
+        """The numbers of questions that an arm can ask."""
+        study = self.plan.study
+        return self.plan.askable(study.ablation, self.settings.orientation, arm, study.curve)
 
     def _runs_at(self, arm: str, questions: int) -> list[Run]:
         task, orientation = self.plan.study.ablation, self.settings.orientation

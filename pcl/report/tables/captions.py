@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pcl.intervals import ENOUGH
-from pcl.report.tables.filled import FilledTable
+from pcl.report.tables.filled import FilledTable, price
 from pcl.report.tables.paper import published
 from pcl.report.words import image_counts, numbers
 
@@ -14,11 +14,14 @@ def caption(table: FilledTable) -> list[str]:
         _spread(table),
         f"Bold: the best mean of a column, where there are {ENOUGH} seeds or more and the 95 % interval of its "
         "difference to the runner-up excludes 0 (paired bootstrap over seeds and images, expanded percentiles).",
-        "F is the Fowlkes–Mallows index.",
     ]
+    if "f" in table.item.metrics:
+        sentences.append("F is the Fowlkes–Mallows index.")
     if table.asks:
         sentences.append("Questions: pairs asked + pairs that the answers imply, mean over seeds.")
         sentences.append("Closure: whether implied pairs are trained on.")
+    if table.item.wanted is not None:
+        sentences.append(_prices(table))
     sentences += [*_chance(table), *table.notes]
     if table.published_tasks:
         sentences += [f"In brackets: as published in {published().paper}.", published().note]
@@ -35,6 +38,15 @@ def _spread(table: FilledTable) -> str:
         return f"One training seed {where} It has no standard deviation."
     n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return f"Mean ± standard deviation (ddof = 1) over {n} training seeds {where}"
+
+
+def _prices(table: FilledTable) -> str:
+    """How many answers each arm needs for the ACC that is wanted."""
+    found = {row.title: price(table, row.arm) for row in table.rows if row.arm}
+    most = max(table.item.budgets)
+    said = (f"{title} {asked if asked is not None else f'more than {most}'}" for title, asked in found.items())
+    wanted = f"a mean {table.item.split} ACC of {table.item.wanted:.2f}"
+    return f"Answers needed for {wanted}, among those tried: {', '.join(said)}."
 
 
 def _chance(table: FilledTable) -> list[str]:

@@ -10,7 +10,7 @@ import pandas as pd
 from pcl import config, intervals, stats
 from pcl.errors import UserError, did_you_mean
 from pcl.plan import Plan
-from pcl.report.tables.paper import PAPER_METRICS, published
+from pcl.report.tables.paper import published
 from pcl.report.words import NO_VALUE, NOT_RUN
 
 
@@ -45,6 +45,9 @@ class FilledTable:
     name: str
     item: config.Table
     tasks: list[str]
+    """Its columns, less the metrics: tasks, or with `budgets` a task and a number of answers each."""
+    columns: dict[str, str]
+    """Each of them -> its task."""
     rows: list[Row]
     leads: dict[tuple[str, str], intervals.Lead | None]
     published_tasks: list[str]
@@ -60,8 +63,8 @@ class FilledTable:
 
     @property
     def asks(self) -> bool:
-        """Whether any method of the table asks questions."""
-        return any(asked for row in self.rows for asked, _ in row.questions.values())
+        """Whether any method of the table asks questions, and the columns do not say how many."""
+        return not self.item.budgets and any(asked for row in self.rows for asked, _ in row.questions.values())
 
 
 def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images) -> FilledTable:
@@ -80,10 +83,14 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
     if name not in known:
         raise UserError(f"table: no such table{did_you_mean(name, known)}")
     item = known[name]
-    tasks = plan.tasks(item)
+    columns = {task: task for task in plan.tasks(item)}
     frame = stats.of_runs(summary, plan.runs(name))
     frame = frame[(frame["orientation"] == item.orientation) & (frame["split"] == item.split)]
-    places = [(task, metric) for task in tasks for metric in PAPER_METRICS]
+    if item.budgets:
+        columns = {f"{task}, {asked} answers": task for task in columns for asked in item.budgets}
+        frame = frame.assign(task=frame["task"] + ", " + frame["budget"].astype(str) + " answers")
+    tasks = list(columns)
+    places: list[tuple[str, str]] = [(task, metric) for task in tasks for metric in item.metrics]
     leads = {
         (task, metric): intervals.lead(frame[frame["task"] == task], metric, item.arms, images)
         for task, metric in places
@@ -104,20 +111,32 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
     shown = [task for task in tasks if task in paper.tasks]
     notes = dict.fromkeys(note for arm in item.arms if (note := plan.config.every_arm[arm].note))
     made = [task for task in tasks if task in set(frame["task"])]
-    chance = {task: images.chance(task, item.orientation, item.split) for task in made}
+    chance = {task: images.chance(columns[task], item.orientation, item.split) for task in made}
     return FilledTable(
         name=name,
         item=item,
         tasks=tasks,
+        columns=columns,
         rows=rows,
         leads=leads,
         published_tasks=shown,
         seeds=sorted(frame["seed"].unique().tolist()),
-        images=images.counts(made, item.split),
+        images=images.counts(dict.fromkeys(columns[task] for task in made), item.split),
         chance=chance,
         at_chance=_at_chance(frame, chance),
         notes=list(notes),
     )
+
+
+def price(table: FilledTable, arm: str) -> int | None:
+    """The fewest answers of the table with which an arm's mean ACC is what is wanted; None where none are enough."""
+    cells = next(row.cells for row in table.rows if row.arm == arm)
+    enough = (
+        asked
+        for asked, task in zip(table.item.budgets, table.tasks, strict=False)
+        if cells[task, "acc"].mean >= (table.item.wanted or 0)
+    )
+    return min(enough, default=None)
 
 
 def _at_chance(frame: pd.DataFrame, chance: dict[str, float]) -> dict[tuple[str, str], list[int]]:

@@ -12,7 +12,6 @@ from typing import Any
 from pcl import artifacts
 from pcl.report.tables.captions import caption
 from pcl.report.tables.filled import Cell, FilledTable
-from pcl.report.tables.paper import PAPER_METRICS
 from pcl.report.words import METRIC_NAMES, NO_VALUE, NOT_PUBLISHED, NOT_RUN, asked_and_implied
 
 HEADLINES = ("acc", "nmi")
@@ -22,7 +21,7 @@ def to_csv(table: FilledTable) -> str:
     """One header row, one row per method, three to four columns per score."""
     header = ["group", "method", "arm"]
     for task in table.tasks:
-        for metric in PAPER_METRICS:
+        for metric in table.item.metrics:
             kinds = ["mean", "std", "n"] + (["published"] if task in table.published_tasks else [])
             header += [f"{task} {METRIC_NAMES[metric]} {kind}" for kind in kinds]
         if table.asks:
@@ -35,7 +34,7 @@ def to_csv(table: FilledTable) -> str:
     for row in table.rows:
         values: list[Any] = [row.group, row.title, row.arm or NO_VALUE]
         for task in table.tasks:
-            for metric in PAPER_METRICS:
+            for metric in table.item.metrics:
                 cell = row.cells[task, metric]
                 values += [
                     _number(cell.mean, NOT_RUN),
@@ -68,7 +67,7 @@ def to_latex(table: FilledTable, command: str) -> str:
         first.append(rf"\multicolumn{{{per_task}}}{{c}}{{{_escape(task)}}}")
         rules.append(rf"\cmidrule(lr){{{column}-{column + per_task - 1}}}")
         column += per_task
-    names = [*(METRIC_NAMES[metric] for metric in PAPER_METRICS), *(["questions"] if table.asks else [])]
+    names = [*(METRIC_NAMES[metric] for metric in table.item.metrics), *(["questions"] if table.asks else [])]
     second = ["", "method", *names * len(table.tasks), *(["closure"] if table.asks else [])]
     first += [""] * table.asks
     lines: list[str] = []
@@ -105,12 +104,13 @@ def to_metrics(table: FilledTable) -> dict[str, dict[str, float]]:
     """Arm -> "task METRIC" -> mean, of what was run: one file for each, which `dvc metrics show` makes a row of."""
     found = {}
     for row in table.rows:
-        made = [task for task in table.tasks if row.arm and row.cells[task, HEADLINES[0]].n]
+        made = [task for task in table.tasks if row.arm and row.cells[task, table.item.metrics[0]].n]
         if row.arm and made:
             found[row.arm] = {
                 f"{task} {METRIC_NAMES[metric]}": round(row.cells[task, metric].mean, 6)
                 for task in made
                 for metric in HEADLINES
+                if metric in table.item.metrics
             }
     return found
 
@@ -142,12 +142,14 @@ def _grid(
     """The header and the rows of a table for reading."""
     header = ["", "method"]
     for task in table.tasks:
-        header += [f"{task} {METRIC_NAMES[metric]}" for metric in PAPER_METRICS] + [f"{task} questions"] * table.asks
+        header += [f"{task} {METRIC_NAMES[metric]}" for metric in table.item.metrics] + [
+            f"{task} questions"
+        ] * table.asks
     body = []
     for row in table.rows:
         line = [escape(row.group), escape(row.title)]
         for task in table.tasks:
-            for metric in PAPER_METRICS:
+            for metric in table.item.metrics:
                 cell = row.cells[task, metric]
                 score = bold(escape(text(cell))) if cell.clear else escape(text(cell))
                 line.append(score if cell.published is None else f"{score} [{cell.published:.3f}]")
