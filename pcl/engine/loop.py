@@ -73,8 +73,22 @@ def _optimizer(network: nn.Module, said: Optimiser) -> torch.optim.Optimizer:
     if said.name == "rmsprop":
         return RMSprop(weights, **common)
     if said.name == "sgd":
-        return torch.optim.SGD(weights, momentum=said.momentum, nesterov=said.nesterov, fused=True, **common)
+        # Without momentum Nesterov's step is the plain one, and torch refuses it.
+        nesterov = said.nesterov and said.momentum > 0
+        sgd = torch.optim.SGD(weights, momentum=said.momentum, nesterov=nesterov, fused=True, **common)
+        sgd.register_step_pre_hook(_start_momentum)
+        return sgd
     return torch.optim.Adam(weights, fused=True, **common)
+
+
+def _start_momentum(sgd: torch.optim.Optimizer, *arguments: Any) -> None:
+    """Nothing in the momentum of weights whose first gradient comes in a later phase: fused SGD wants all or none."""
+    for group in sgd.param_groups:
+        moved = [weight for weight in group["params"] if weight.grad is not None] if group["momentum"] else []
+        if any("momentum_buffer" in sgd.state[weight] for weight in moved):
+            for weight in moved:
+                if "momentum_buffer" not in sgd.state[weight]:
+                    sgd.state[weight]["momentum_buffer"] = torch.zeros_like(weight.grad)
 
 
 def _epoch(

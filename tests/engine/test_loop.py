@@ -142,6 +142,7 @@ class TestStages:
             ({"optimizer": "adam", "momentum": 0.9}, torch.optim.Adam),
             ({"optimizer": "rmsprop"}, torch.optim.RMSprop),
             ({"optimizer": "sgd"}, torch.optim.SGD),
+            ({"optimizer": "sgd", "nesterov": True}, torch.optim.SGD),
             ({"optimizer": "sgd", "momentum": 0.9}, partial(torch.optim.SGD, momentum=0.9)),
             (
                 {"optimizer": "sgd", "momentum": 0.9, "nesterov": True},
