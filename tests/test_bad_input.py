@@ -184,25 +184,26 @@ class TestBudgets:
         assert "needed by arm" in refused(*place, most, edit=edit), "what is missing is the pretraining only"
 
 
-class TestQueues:
-    """A queue as long as the training set would tell an image apart from itself."""
+class TestSettingsThatCountImages:
+    """Held against the training images before anything is trained; where a report shows the arm, by `pcl check`."""
 
     @pytest.mark.parametrize(
-        ("step", "name", "setting"), [("train", "mice", "queue"), ("pretrain", "spice", "moco_queue")]
+        ("step", "name", "setting", "most"),
+        [
+            ("train", "mice", "queue", 1407),
+            ("pretrain", "spice", "moco_queue", 1407),
+            ("pretrain", "spice", "neighbours", 1408),
+            ("check", "adc", "rounds", 704),
+        ],
     )
-    def test_is_not_below_the_number_of_training_images(self, workspace, refused, params, step, name, setting):
+    def test_more_than_there_are(self, workspace, refused, step, name, setting, most):
         def edit(content):
-            content["studies"]["tiny"]["methods"][name][setting] = 1408
+            content["studies"]["tiny"]["methods"][name][setting] = most + 1
 
-        message = refused(step, "digits10-2", "any", name, edit=edit)
-        edit(params)
-        run = Plan(config.validate(config.Config, params, "params.yaml")).run("digits10-2", "any", name, 0)
-        folder = run.path if step == "train" else run.pretraining.path
-        assert message == (
-            f"{folder}: {setting}: 1408 earlier embeddings, but there are only 1408 training images: one would be "
-            f"told apart from itself; lower {setting} in this arm's settings"
-        )
-        assert not folder.exists()
+        message = refused(step, *(["digits10-2", "any", name] if step != "check" else []), edit=edit)
+        assert f"arm {name} in study tiny on digits10: {setting}: {most + 1} " in message
+        assert f" only 1408 training images; lower {setting} to {most} at most" in message
+        assert not Path("results/runs").exists() and not Path("results/pretrain").exists()
 
 
 class TestMissingInput:

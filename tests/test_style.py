@@ -160,6 +160,7 @@ STAGES = (
         "versions",
         "numerics",
     ),
+    ("limits",),
     ("datasets",),
     ("orientations",),
     ("constraints",),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import PositiveFloat, PositiveInt
 
 from pcl import losses
 from pcl.constraints import Closure
 from pcl.engine.stage import Optimizer, Questions, Stage
+from pcl.limits import Needs
 from pcl.methods import embedded
 from pcl.strategies.base import Choice, Chosen
 
@@ -29,7 +30,7 @@ class ADCSettings(embedded.EmbeddedSettings):
     lr: PositiveFloat = 1e-3
     epochs: PositiveInt = 100
     autoencoder: embedded.Autoencoder | None = None
-    rounds: PositiveInt = 5
+    rounds: Annotated[PositiveInt, Needs("parts of the images to ask about, each of two at least", each=2)] = 5
     pair_epochs: PositiveInt = 100
     pair_lr: PositiveFloat = 1e-3
     pair_batch: PositiveInt = 64

@@ -17,6 +17,7 @@ from pcl.engine.known import Known
 from pcl.engine.stage import Batches, DeepSettings, Optimiser, Stage
 from pcl.engine.trainable import Trainable
 from pcl.errors import UserError, did_you_mean
+from pcl.limits import exceeded
 from pcl.neighbourhoods import Neighbourhoods
 from pcl.strategies.base import Choice, Chosen, settings_of
 
@@ -92,6 +93,18 @@ class Method(ABC):
             return neighbourhoods.of(known.closed, self.clusters)
         except Contradiction:
             return None
+
+    def fits(self, images: int) -> None:
+        """Hold the number of clusters, and each setting that says so (`pcl.limits`), against so many training images.
+
+        Raises:
+            UserError: there are too few; the message begins with the setting.
+        """
+        if self.clusters > images:
+            raise UserError(f"clusters: {self.clusters}, but there are only {images} training images; ask for fewer")
+        problems = list(exceeded(self.settings, images))
+        if problems:
+            raise UserError("; ".join(problems))
 
     def scored(self, images: int) -> int:
         """Of so many images in the order of the data set, how many are scored."""
@@ -180,6 +193,7 @@ class DeepMethod(Method, Trainable):
         Raises:
             UserError: they do not fit; the message begins with the setting.
         """
+        self.fits(images["train"])
         for name in ("mean", "std"):
             values = getattr(self.settings.augmentation, name)
             if len(values) not in (1, channels):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from pcl import losses, networks, schedules
 from pcl.engine.stage import DeepSettings, Optimizer, Stage
+from pcl.limits import Needs
 from pcl.methods import base
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class GCCSettings(DeepSettings):
     self_term: bool = True
     graph_from: PositiveInt = 51
     graph_every: PositiveInt = 5
-    neighbours: PositiveInt = 5
+    neighbours: Annotated[PositiveInt, Needs("neighbours of an image", more=1)] = 5
     graph_views: PositiveInt = 3
     bank: PositiveInt = 4
     representation_weight: NonNegativeFloat = 2.0

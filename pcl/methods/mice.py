@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from pcl import losses, networks, schedules
 from pcl import seed as seeds
 from pcl.engine.stage import DeepSettings, Optimizer, Probability, Stage
-from pcl.errors import UserError
+from pcl.limits import Needs
 from pcl.methods import base
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class MiCESettings(DeepSettings):
     warmup: NonNegativeInt = 10
     milestones: tuple[PositiveInt, ...] = (480, 640, 800)
     features: PositiveInt = 128
-    queue: PositiveInt = 16384
+    queue: Annotated[PositiveInt, Needs("earlier embeddings of other images", more=1)] = 16384
     momentum_encoder: Probability = 0.999
 
 
@@ -64,11 +64,6 @@ class Method(base.DeepMethod):
 
     def start_stage(self, session: Session) -> None:
         """Noise in the queue."""
-        if self.settings.queue >= session.size:
-            raise UserError(
-                f"queue: {self.settings.queue} earlier embeddings, but there are only {session.size} training "
-                "images: one would be told apart from itself; lower queue in this arm's settings"
-            )
         generator = seeds.torch_generator(session.seed, "queue", device=session.device.type)
         networks.experts.memory_of(session.network).start(generator)
 

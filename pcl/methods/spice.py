@@ -11,7 +11,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pcl import losses, networks, schedules
 from pcl import seed as seeds
 from pcl.engine.stage import DeepSettings, Optimizer, Probability, Stage
-from pcl.errors import UserError
+from pcl.limits import Needs
 from pcl.methods import base
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ class SPICESettings(DeepSettings):
     moco_epochs: PositiveInt = 1000
     moco_optimizer: Optimizer = "sgd"
     moco_lr: PositiveFloat = 0.015
-    moco_queue: PositiveInt = 12800
+    moco_queue: Annotated[PositiveInt, Needs("earlier embeddings of other images", more=1)] = 12800
     moco_momentum: Probability = 0.999
     moco_temperature: PositiveFloat = 0.2
     heads: PositiveInt = 10
     center_ratio: Probability = 0.5
     label_ratio: Annotated[float, Interval(gt=0, le=1)] = 1.0
     relabel_every: PositiveInt = 8
-    neighbours: PositiveInt = 100
+    neighbours: Annotated[PositiveInt, Needs("nearest images, the image itself among them")] = 100
     agreement: Probability = 0.99
     confidence: Probability = 0.99
     semi_epochs: NonNegativeInt = 40
@@ -103,11 +103,6 @@ class Method(base.DeepMethod):
     def start_queue(self, session: Session) -> None:
         """Unit noise in the queue."""
         s = self.settings
-        if s.moco_queue >= session.size:
-            raise UserError(
-                f"moco_queue: {s.moco_queue} earlier embeddings, but there are only {session.size} training images: "
-                "one would be told apart from itself; lower moco_queue in this arm's settings"
-            )
         generator = seeds.torch_generator(session.seed, "queue", device=session.device.type)
         session.state |= networks.spice.empty_queue(s.moco_queue, s.features, generator)
 

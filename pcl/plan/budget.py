@@ -1,10 +1,18 @@
-"""Whether a run can ask what it may ask."""
+"""Whether a run fits the number of its training images, and can ask what it may ask."""
 
 from __future__ import annotations
 
 from pcl.engine.stage import most_questions
 from pcl.errors import UserError
 from pcl.plan.identities import Run
+
+
+def check_size(run: Run, images: int) -> None:
+    """Hold a run's clusters and settings against so many training images; raises UserError where they are too few."""
+    try:
+        run.method(run.settings, run.clusters, run.budget).fits(images)
+    except UserError as error:
+        raise UserError(f"arm {run.arm} in study {run.study} on {run.data.name}: {error}") from error
 
 
 def check(run: Run, images: int) -> None:

@@ -14,6 +14,7 @@ from pcl.errors import UserError, did_you_mean
 from pcl.methods.base import Method
 from pcl.numerics import NARROWEST
 from pcl.plan.budget import check as check_budget
+from pcl.plan.budget import check_size
 from pcl.plan.identities import ANY, Features, Run, Target
 from pcl.plan.settings import arm_of, method_of, resolve, unknown_keys
 from pcl.plan.tasks import Tasks
@@ -164,7 +165,10 @@ class Plan:
         """Raise UserError where the runs of a report cannot be planned, or cannot ask what they may ask."""
         for run in self.runs(report) if self.concerns(report) else []:
             images = run.data.dataset.training_images()
-            if run.budget and images is not None and run.seed == self.study.seeds[0]:
+            if images is None or run.seed != self.study.seeds[0]:
+                continue
+            check_size(run, images)
+            if run.budget:
                 check_budget(run, images)
 
     def _of(self, report: str) -> Iterator[Run]:

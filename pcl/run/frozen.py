@@ -15,6 +15,7 @@ from pcl.engine.known import Known
 from pcl.methods.base import FrozenMethod
 from pcl.oracles.journal import Journal
 from pcl.plan import Run
+from pcl.plan.budget import check_size
 from pcl.run import inputs
 from pcl.run.driver import Observer, Shown, drive, left, named
 from pcl.run.inputs import Labels
@@ -51,6 +52,7 @@ def train(run: Run, labels: Labels) -> Known:
     """
     method: FrozenMethod = run.method(run.settings, run.clusters, run.budget)  # type: ignore[assignment]
     inputs_of = inputs.frozen(run)
+    check_size(run, len(inputs_of["train"]))
     known = inputs.known(run, len(inputs_of["train"]))
     history = Rounds(method, known)
     if run.asks:

@@ -6,8 +6,6 @@ import math
 import pytest
 import torch
 
-from pcl.errors import UserError
-
 SETTINGS = {"features": 6, "queue": 13, "warmup": 0, "optimizer": "adam", "lr": 1e-2, "momentum_encoder": 0.7}
 three = pytest.mark.parametrize("clusters", [2, 3, 4])
 
@@ -120,12 +118,6 @@ class TestTheQueue:
             method.start_stage(session)
             found.append(memory.queue.clone())
         assert torch.equal(found[0], found[2]) and not torch.equal(found[0], found[1])
-
-    def test_must_be_smaller_than_the_set(self, mice, train):
-        """An image's own key would be among those it is told apart from."""
-        method, session = mice(queue=20)
-        with pytest.raises(UserError, match=r"queue: 20 .* only 20 training images"):
-            train(method, session)
 
 
 class TestThePrototypes:

@@ -8,7 +8,6 @@ import torch
 from torch.nn import functional as F
 
 from pcl import losses
-from pcl.errors import UserError
 from pcl.methods.spice import Method
 
 SETTINGS = {
@@ -129,11 +128,6 @@ class TestContrast:
             method.start_stage(session)
             found.append(session.state["queue"])
         assert torch.equal(found[0], found[2]) and not torch.equal(found[0], found[1])
-
-    def test_queue_must_be_smaller_than_the_set(self, spice, train):
-        method, session = spice(moco_queue=24)
-        with pytest.raises(UserError, match=r"moco_queue: 24 .* only 24 training images"):
-            train(method, session)
 
 
 class TestHeads:
