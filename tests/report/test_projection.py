@@ -17,7 +17,7 @@ from pcl.run import execute
 OUT = Path("results/figures/fig5.npz")
 
 
-def features(run: Run, *, trained: bool = True) -> dict[str, np.ndarray]:
+def features(run: Run, layer: str = "features", *, trained: bool = True) -> dict[str, np.ndarray]:
     """Pixels, drawn together by target cluster once trained."""
     found = {}
     splits = datasets.load(run.data.path)
@@ -31,7 +31,7 @@ def features(run: Run, *, trained: bool = True) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def prepared(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> Plan:
-    monkeypatch.setattr(execute, "features", features)
+    monkeypatch.setattr(execute, "layer_of", features)
     for run in plan.runs("fig5"):
         if not run.data.path.exists():
             datasets.prepare(run.data.dataset, run.data.path)
