@@ -6,10 +6,15 @@ Equal numbers give equal bytes.
 from __future__ import annotations
 
 import io
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+# What a notebook leaves behind names a backend that may not be installed here; none is used.
+os.environ["MPLBACKEND"] = "agg"
 
 import matplotlib
 from matplotlib.figure import Figure as Canvas
@@ -30,7 +35,7 @@ def write(drawing: Drawing, out: Path) -> None:
     artifacts.write(Path(f"{out}.svg"), _svg(drawing.draw, out.name))
     for ending, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None, "Producer": None})):
         buffer = io.BytesIO()
-        with matplotlib.rc_context(_style("#1d1d1f", out.name)):
+        with _styled("#1d1d1f", out.name):
             canvas = drawing.draw("#1d1d1f")
             canvas.savefig(buffer, format=ending, dpi=200, facecolor="white", metadata=metadata)
         artifacts.write(Path(f"{out}.{ending}"), buffer.getvalue())
@@ -40,7 +45,7 @@ def write(drawing: Drawing, out: Path) -> None:
 def _svg(draw: Callable[[str], Canvas], name: str) -> str:
     """A drawing whose ink is `currentColor`, with ids of its own, so that a page can hold several."""
     buffer = io.StringIO()
-    with matplotlib.rc_context(_style(INK, name)):
+    with _styled(INK, name):
         draw(INK).savefig(buffer, format="svg", dpi=160, transparent=True)
     svg = buffer.getvalue()
     svg = re.sub(r"<\?xml.*?\?>\s*|<!DOCTYPE.*?>\s*|<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
@@ -49,6 +54,15 @@ def _svg(draw: Callable[[str], Canvas], name: str) -> str:
     for before in (' id="', 'href="#', "url(#"):
         svg = svg.replace(before, f"{before}{name}-")
     return svg
+
+
+@contextmanager
+def _styled(ink: str, salt: str) -> Iterator[None]:
+    """This style over matplotlib's own defaults, whatever the user's say."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_style(ink, salt))
+        yield
 
 
 def _style(ink: str, salt: str) -> Any:

@@ -129,7 +129,7 @@ def test_every_phase_is_passed_and_may_be_resumed_at_its_beginning(name, values,
     again = []
     while len(again) < len(passed):
         _, other = opened(name, values)
-        checkpoint = Checkpoint(Folder(tmp_path), "key", other)
+        checkpoint = Checkpoint(Folder(tmp_path), other)
         state, left = checkpoint.resume(method.stages())
         for epoch in through(method, other, left, state):
             again.append(epoch)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib
 import pandas as pd
 import pytest
 
@@ -83,6 +84,22 @@ def test_projection_shows_classes_and_target_clusters(drawings: dict[str, str]) 
         assert words in shown
     table = pd.read_csv(io.StringIO(drawings["fig5.csv"]))
     assert len(table) == 60 and set(table["personalized"]) == {"even", "odd"}
+
+
+USER = {"axes.facecolor": "black", "lines.linewidth": 9, "savefig.bbox": "tight", "svg.fonttype": "path"}
+USER |= {"text.usetex": True, "axes.formatter.use_locale": True, "figure.dpi": 33, "font.sans-serif": ["Nothing"]}
+
+
+@pytest.mark.usefixtures("sources")
+@pytest.mark.parametrize("name", ["fig4", "fig5"])
+def test_what_a_user_prefers_changes_no_byte(name: str, plan: Plan) -> None:
+    contents = []
+    for preferred in ({}, USER):
+        with matplotlib.rc_context(preferred):
+            draw(plan, name)
+            assert {key: matplotlib.rcParams[key] for key in preferred} == preferred, "theirs again afterwards"
+        contents.append({path.name: path.read_bytes() for path in OUT.iterdir()})
+    assert contents[0] == contents[1]
 
 
 @pytest.mark.usefixtures("sources")

@@ -17,7 +17,7 @@ from pcl.run import execute
 OUT = Path("results/figures/fig5.npz")
 
 
-def features(run: Run, *, trained: bool = True) -> dict[str, np.ndarray]:
+def features(run: Run, layer: str = "features", *, trained: bool = True) -> dict[str, np.ndarray]:
     """Pixels, drawn together by target cluster once trained."""
     found = {}
     splits = datasets.load(run.data.path)
@@ -70,6 +70,37 @@ def test_some_images_are_distinct_and_always_the_same() -> None:
     chosen = embedding.some(1000, 50)
     assert len(set(chosen.tolist())) == 50 and (np.diff(chosen) > 0).all() and chosen.max() > 900
     assert (embedding.some(1000, 50) == chosen).all()
+
+
+SOME = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+ODD = {
+    "all equal": np.ones((60, 4)),
+    "all zero": np.zeros((60, 4)),
+    "equal but for rounding": 1 + 1e-7 * SOME,
+    "of one column": SOME[:, :1],
+    "of two images": SOME[:2],
+    "of one image": SOME[:1],
+    "very small": 1e-30 * SOME,
+    "very large": 1e30 * SOME,
+    "two spots": SOME[np.arange(60) % 2],
+}
+
+
+@pytest.mark.parametrize("features", ODD.values(), ids=ODD)
+def test_features_of_any_kind_find_a_place(features: np.ndarray) -> None:
+    """The libraries alone end in segmentation faults and in numbers that are none."""
+    features = features.astype(np.float32)
+    for embed in embedding.WAYS.values():
+        xy = embed(features)
+        assert xy.shape == (len(features), 2) and xy.dtype == np.float32 and np.isfinite(xy).all()
+        assert (np.ptp(xy, axis=0).max() > 0) == (np.ptp(features, axis=0).max() > 1e-6 * np.abs(features).max())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_features_that_are_no_numbers_are_refused(value: float) -> None:
+    for embed in embedding.WAYS.values():
+        with pytest.raises(UserError, match="the features are no numbers"):
+            embed(np.where(np.eye(60, 4), value, SOME).astype(np.float32))
 
 
 def test_what_cannot_be_projected_is_named(plan: Plan) -> None:

@@ -108,7 +108,9 @@ class Figure(base.Figure):
             arrays[f"targets_{orientation}"] = getattr(targets, self.settings.split)[index]
             arrays[f"clusters_{orientation}"] = np.array(targets.clusters)
         with threadpool_limits(1):
-            xy = [[embed(values[index]) for values in features.values()] for embed in ways.values()]
+            xy = [
+                [self._placed(embed, panel, features[panel][index]) for panel in features] for embed in ways.values()
+            ]
         artifacts.write_arrays(
             out,
             index=index,
@@ -120,6 +122,12 @@ class Figure(base.Figure):
             runs=np.array([run.path.as_posix() for run in shown.values()]),
             **arrays,
         )
+
+    def _placed(self, embed: Embedding, panel: str, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        try:
+            return embed(features)
+        except UserError as error:
+            raise UserError(f"figures.{self.name}, arm {self.settings.arm}, {panel}: {error}") from error
 
     def drawing(self, source: Path) -> base.Drawing:
         """Drawn from what `precompute` wrote."""
