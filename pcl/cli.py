@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from pcl import config as configuration
-from pcl import numerics
+from pcl import layout, numerics
 from pcl.errors import UserError
 
 STUDY = click.option("--study", help="The study whose settings count; the one params.yaml selects unless given.")
@@ -38,17 +38,17 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            click.echo(f"error: {error}", err=True)
-            sys.exit(2)
+            problem = str(error)
         except OSError as error:
             if error.filename is None:
                 raise
-            click.echo(f"error: {error.filename}: {error.strerror}; see that it is there and may be used", err=True)
-            sys.exit(2)
+            problem = f"{error.filename}: {error.strerror}; see that it is there and may be used"
+        click.echo(f"error: {problem}", err=True)
+        return sys.exit(2)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--params", type=Path, default=configuration.PARAMS, show_default=True, help="The config file.")
+@click.option("--params", type=layout.path, default=configuration.PARAMS, show_default=True, help="The config file.")
 @click.version_option(package_name="pcl")
 @click.pass_context
 def main(ctx: click.Context, params: Path) -> None:
@@ -167,7 +167,7 @@ def prune(ctx: click.Context, yes: bool) -> None:
 
 @main.command()
 @click.argument("dataset")
-@click.option("--to", type=Path, help="The raw folder; PCL_DATA, or data, unless given.")
+@click.option("--to", type=layout.path, help="The raw folder; PCL_DATA, or data, unless given.")
 @click.option("--from", "source", help="A file, a folder or another address to take it from.")
 @click.pass_context
 def data(ctx: click.Context, dataset: str, to: Path | None, source: str | None) -> None:
@@ -282,7 +282,7 @@ def train(run: Any, key: str | None) -> None:
 
 
 @main.command()
-@click.argument("path", type=Path)
+@click.argument("path", type=layout.path)
 @click.pass_context
 def score(ctx: click.Context, path: Path) -> None:
     """Compute the scores of a run anew from its assignments, and hold them against its metrics.json."""
@@ -298,7 +298,9 @@ def score(ctx: click.Context, path: Path) -> None:
 
 
 @main.command()
-@click.option("--out", type=Path, required=True, help="The CSV to write: a row per run, orientation and split.")
+@click.option(
+    "--out", type=layout.path, required=True, help="The CSV to write: a row per run, orientation and split."
+)
 @click.option("--report", "reports", multiple=True, help="A table or figure; all of them unless given.")
 @STUDY
 @click.pass_context
@@ -313,7 +315,7 @@ def collect(ctx: click.Context, out: Path, reports: tuple[str, ...], study: str 
 
 @main.command()
 @click.argument("figure")
-@click.option("--out", type=Path, required=True, help="The .npz to write.")
+@click.option("--out", type=layout.path, required=True, help="The .npz to write.")
 @STUDY
 @THREADS
 @click.pass_context
@@ -327,8 +329,8 @@ def precompute(ctx: click.Context, figure: str, out: Path, study: str | None, th
 
 @main.command()
 @click.argument("name")
-@click.option("--summary", type=Path, required=True, help="What `pcl collect` wrote.")
-@click.option("--out", type=Path, required=True, help="Where to write, less the endings .csv, .md and .tex.")
+@click.option("--summary", type=layout.path, required=True, help="What `pcl collect` wrote.")
+@click.option("--out", type=layout.path, required=True, help="Where to write, less the endings .csv, .md and .tex.")
 @STUDY
 @click.pass_context
 def table(ctx: click.Context, name: str, summary: Path, out: Path, study: str | None) -> None:
@@ -343,8 +345,10 @@ def table(ctx: click.Context, name: str, summary: Path, out: Path, study: str | 
 
 @main.command()
 @click.argument("name")
-@click.option("--source", type=Path, required=True, help="What `pcl collect` or `pcl precompute` wrote of it.")
-@click.option("--out", type=Path, required=True, help="Where to write, less the endings .svg, .png, .pdf and .csv.")
+@click.option("--source", type=layout.path, required=True, help="What `pcl collect` or `pcl precompute` wrote of it.")
+@click.option(
+    "--out", type=layout.path, required=True, help="Where to write, less the endings .svg, .png, .pdf and .csv."
+)
 @STUDY
 @click.pass_context
 def figure(ctx: click.Context, name: str, source: Path, out: Path, study: str | None) -> None:
@@ -355,9 +359,9 @@ def figure(ctx: click.Context, name: str, source: Path, out: Path, study: str | 
 
 
 @main.command()
-@click.option("--summary", type=Path, required=True, help="What `pcl collect` wrote of all reports.")
-@click.option("--figure", "drawn", type=Path, multiple=True, help="An SVG that `pcl figure` wrote.")
-@click.option("--out", type=Path, required=True, help="The page to write, beside the tables and figures.")
+@click.option("--summary", type=layout.path, required=True, help="What `pcl collect` wrote of all reports.")
+@click.option("--figure", "drawn", type=layout.path, multiple=True, help="An SVG that `pcl figure` wrote.")
+@click.option("--out", type=layout.path, required=True, help="The page to write, beside the tables and figures.")
 @STUDY
 @click.pass_context
 def page(ctx: click.Context, summary: Path, drawn: tuple[Path, ...], out: Path, study: str | None) -> None:

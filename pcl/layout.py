@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 RESULTS = Path("results")
+
+
+def path(given: str) -> Path:
+    """A path that a person has written; `~` is a home, also where no shell has seen it (`--out=~/x.csv`)."""
+    return Path(os.path.expanduser(given))  # noqa: PTH111 (unlike that of Path, it leaves alone whom nobody knows)
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,16 @@ def test_pruning_keeps_whatever_a_run_in_a_table_is_made_from(pcl):
     assert all(path.exists() for path in made) and not other.exists()
 
 
+def test_every_path_may_begin_at_home(pcl, tmp_path, monkeypatch):
+    """A shell leaves `--out=~/x` as it is, and a program that calls this one has no shell."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = [each for command in main.commands.values() for each in [*command.params, *main.params]]
+    paths = [each for each in given if each.name in ("params", "to", "path", "out", "summary", "source", "drawn")]
+    for each in (each for each in paths if each.opts != ["--from"]):
+        assert each.type.convert("~/x", each, None) == tmp_path / "x", each.opts
+    assert pcl("--params=~/params.yaml", "runs") == pcl("runs")
+
+
 def test_pruning_follows_no_link(pcl, tmp_path):
     """What lies on another disk is not ours to delete; the link is."""
     elsewhere = tmp_path / "scratch"

@@ -44,7 +44,7 @@ def find(reader: str) -> type[Dataset]:
 
 def raw_folder(raw: Path | None = None) -> Path:
     """Where published files are looked for: `raw`, else the environment variable PCL_DATA, else `data`."""
-    return raw or Path(os.environ.get("PCL_DATA") or "data")
+    return raw or Path(os.environ.get("PCL_DATA") or "data").expanduser()
 
 
 def make(name: str, settings: Mapping[str, Any], raw: Path | None = None, root: Path = Path()) -> Dataset:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from pydantic import field_validator
 
+from pcl import layout
 from pcl.config import Strict
 from pcl.constraints import Closure, Constraints
 from pcl.errors import UserError
@@ -24,7 +24,7 @@ class ReplaySettings(Strict):
     @classmethod
     def _at_home(cls, log: str) -> str:
         """`~` is the home of whoever runs it: the log counts by its content."""
-        return os.path.expanduser(log)  # noqa: PTH111 (unlike that of Path, it leaves a user alone whom nobody knows)
+        return str(layout.path(log))
 
 
 class Oracle(base.Oracle):
