@@ -1,5 +1,6 @@
 """The graph before anything runs: it lints, is built quickly at the size of the paper, and says what is wrong."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -30,8 +31,39 @@ def counts(done):
     return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", done.output, re.M)}
 
 
-def test_snakemake_finds_nothing_to_mend(checkout):
-    assert "good condition" in checkout.run("snakemake", "--lint").output
+def test_snakemake_finds_nothing_to_fix(checkout):
+    """But that no rule names a conda environment: a job runs in the one that planned it."""
+    found = set(re.findall(r"^    \* (.*):$", checkout.attempt("snakemake", "--lint").output, re.M))
+    assert found == {"Specify a conda environment or container for each rule."}
+
+
+@pytest.mark.parametrize("words", [("--config", "study=paper"), ("--configfile", "params.yaml")])
+def test_settings_on_the_command_line_are_refused(checkout, words):
+    done = checkout.attempt("snakemake", "-n", *words)
+    assert not done.ok and "edit params.yaml" in done.output and "dvc exp run -S" in done.output
+
+
+def test_jobs_run_the_package_and_the_python_that_planned_them(checkout, tmp_path):
+    """Whatever the working folder, PATH, Python's own switches, and the characters in the checkout's path."""
+    code = checkout.path.rename(tmp_path / "a {b} c'd")
+    with (code / "pcl/cli.py").open("a") as file:
+        file.write("\nprint('run from', __file__)\n")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "params.yaml").write_text((code / "params.yaml").read_text())
+    snakemake = Path(sys.executable).with_name("snakemake")
+    environment = {**checkout.environment, "PATH": os.defpath, "PYTHONSAFEPATH": "1"}
+    target = Plan(PARAMS).data("digits10-2").path / "manifest.json"
+    done = subprocess.run(
+        [snakemake, "-s", code / "workflow/Snakefile", "--cores", "1", target],
+        cwd=elsewhere,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (log,) = (elsewhere / "logs/prepare").rglob("*.log")
+    assert f"run from {code}/pcl/cli.py" in log.read_text()
 
 
 def test_the_graph_of_the_paper_is_built_without_its_data(checkout):
