@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from pcl import config
 from pcl.plan import Plan
@@ -138,10 +139,26 @@ def test_a_job_refuses_settings_that_changed_after_it_was_planned(checkout):
     assert "start snakemake again" in done.output
 
 
-def test_dvc_knows_every_figure_and_every_curve():
-    shipped, stages = config.load(ROOT / "params.yaml"), config.read_yaml(ROOT / "dvc.yaml")
-    assert {f"reports/{name}.svg" for name in shipped.figures} <= set(stages["stages"]["page"]["deps"])
-    drawn = {
-        column for plot in stages["plots"] for entry in plot.values() for column in entry["y"]["reports/fig4.csv"]
-    }
-    assert {f"test_acc_{arm}" for arm in shipped.figures["fig4"].arms} <= drawn
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda c: c["figures"].pop("fig5"),
+        lambda c: c["figures"].pop("fig4"),
+        lambda c: c.update(figures={}),
+        lambda c: c.update(tables={}, on_request={}, cross={}),
+        lambda c: c["figures"].update(questions=c["figures"].pop("fig4")),
+        lambda c: c["studies"]["demo"].pop("curve"),
+    ],
+)
+def test_the_rest_is_built_whatever_is_taken_out_or_renamed(bare, edit):
+    """By Snakemake, and by DVC: no stage names a table, a figure or an arm."""
+    content = config.read_yaml(FULL)
+    edit(content)
+    YAML(typ="safe", pure=True).dump(content, bare / "params.yaml")
+    shown = bare.plans.selected.reports
+    planned = counts(bare.run("snakemake", "-n"))
+    assert planned.get("table", 0) + planned.get("figure", 0) == len(shown) and planned["page"] == 1
+    bare.run("dvc", "init", "-q", "--no-scm")
+    (bare / "dvc.yaml").symlink_to(ROOT / "dvc.yaml")
+    listed = bare.run("dvc", "stage", "list", "--name-only").output.split()
+    assert {f"{kind}@{name}" for kind in ("table", "figure") for name in content[f"{kind}s"]} <= set(listed)
