@@ -33,7 +33,6 @@ check: env  ## format, lint, types
 	ruff check
 	mypy
 	snakefmt --check --line-length 118 workflow
-	snakemake --lint
 
 bench: env reports  ## what a training step and a run with nothing to do cost, written to benchmarks/
 	OMP_NUM_THREADS=1 python benchmarks/step.py

@@ -62,6 +62,8 @@ class Plan:
             tasks, shown = self.tasks(item), {item.orientation}
         else:
             figure = self.figure(report)
+            if figure.empty:
+                return False
             tasks, shown = [figure.task], set(figure.orientations)
         if any(shown <= self.orientations(task).keys() for task in tasks):
             return True
@@ -178,7 +180,11 @@ class Plan:
 
     def _askable(self, report: str) -> None:
         """Raise UserError where the runs of a report cannot be planned, or cannot ask what they may ask."""
-        for run in self.runs(report) if self.concerns(report) else []:
+        if not self.concerns(report):
+            return
+        if report in self.config.figures:
+            self.figure(report).check()
+        for run in self.runs(report):
             images = run.data.dataset.training_images()
             if images is None or run.seed != self.study.seeds[0]:
                 continue

@@ -172,6 +172,6 @@ def bare(tmp_path: Path) -> Tree:
     """The code in a folder of its own; params.yaml is to be written, nothing is built, and no git knows of it."""
     tree = Tree(tmp_path / "bare")
     tree.path.mkdir()
-    for name in ("pcl", "workflow", "environment.yml"):
+    for name in ("pcl", "workflow"):
         (tree / name).symlink_to(ROOT / name)
     return tree

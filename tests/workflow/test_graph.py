@@ -1,5 +1,6 @@
 """The graph before anything runs: it lints, is built quickly at the size of the paper, and says what is wrong."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from pcl import config
 from pcl.plan import Plan
@@ -30,8 +32,39 @@ def counts(done):
     return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", done.output, re.M)}
 
 
-def test_snakemake_finds_nothing_to_mend(checkout):
-    assert "good condition" in checkout.run("snakemake", "--lint").output
+def test_snakemake_finds_nothing_to_fix(checkout):
+    """But that no rule names a conda environment: a job runs in the one that planned it."""
+    found = set(re.findall(r"^    \* (.*):$", checkout.attempt("snakemake", "--lint").output, re.M))
+    assert found == {"Specify a conda environment or container for each rule."}
+
+
+@pytest.mark.parametrize("words", [("--config", "study=paper"), ("--configfile", "params.yaml")])
+def test_settings_on_the_command_line_are_refused(checkout, words):
+    done = checkout.attempt("snakemake", "-n", *words)
+    assert not done.ok and "edit params.yaml" in done.output and "dvc exp run -S" in done.output
+
+
+def test_jobs_run_the_package_and_the_python_that_planned_them(checkout, tmp_path):
+    """Whatever the working folder, PATH, Python's own switches, and the characters in the checkout's path."""
+    code = checkout.path.rename(tmp_path / "a {b} c'd")
+    with (code / "pcl/cli.py").open("a") as file:
+        file.write("\nprint('run from', __file__)\n")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "params.yaml").write_text((code / "params.yaml").read_text())
+    snakemake = Path(sys.executable).with_name("snakemake")
+    environment = {**checkout.environment, "PATH": os.defpath, "PYTHONSAFEPATH": "1"}
+    target = Plan(PARAMS).data("digits10-2").path / "manifest.json"
+    done = subprocess.run(
+        [snakemake, "-s", code / "workflow/Snakefile", "--cores", "1", target],
+        cwd=elsewhere,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (log,) = (elsewhere / "logs/prepare").rglob("*.log")
+    assert f"run from {code}/pcl/cli.py" in log.read_text()
 
 
 def test_the_graph_of_the_paper_is_built_without_its_data(checkout):
@@ -106,10 +139,26 @@ def test_a_job_refuses_settings_that_changed_after_it_was_planned(checkout):
     assert "start snakemake again" in done.output
 
 
-def test_dvc_knows_every_figure_and_every_curve():
-    shipped, stages = config.load(ROOT / "params.yaml"), config.read_yaml(ROOT / "dvc.yaml")
-    assert {f"reports/{name}.svg" for name in shipped.figures} <= set(stages["stages"]["page"]["deps"])
-    drawn = {
-        column for plot in stages["plots"] for entry in plot.values() for column in entry["y"]["reports/fig4.csv"]
-    }
-    assert {f"test_acc_{arm}" for arm in shipped.figures["fig4"].arms} <= drawn
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda c: c["figures"].pop("fig5"),
+        lambda c: c["figures"].pop("fig4"),
+        lambda c: c.update(figures={}),
+        lambda c: c.update(tables={}, on_request={}, cross={}),
+        lambda c: c["figures"].update(questions=c["figures"].pop("fig4")),
+        lambda c: c["studies"]["demo"].pop("curve"),
+    ],
+)
+def test_the_rest_is_built_whatever_is_taken_out_or_renamed(bare, edit):
+    """By Snakemake, and by DVC: no stage names a table, a figure or an arm."""
+    content = config.read_yaml(FULL)
+    edit(content)
+    YAML(typ="safe", pure=True).dump(content, bare / "params.yaml")
+    shown = bare.plans.selected.reports
+    planned = counts(bare.run("snakemake", "-n"))
+    assert planned.get("table", 0) + planned.get("figure", 0) == len(shown) and planned["page"] == 1
+    bare.run("dvc", "init", "-q", "--no-scm")
+    (bare / "dvc.yaml").symlink_to(ROOT / "dvc.yaml")
+    listed = bare.run("dvc", "stage", "list", "--name-only").output.split()
+    assert {f"{kind}@{name}" for kind in ("table", "figure") for name in content[f"{kind}s"]} <= set(listed)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -90,6 +91,28 @@ def test_a_seed_more_adds_its_runs(copy):
     done = copy.snakemake("reports/table2.csv")
     new = [train("any", arm, 0, seeds=[2]) for arm in ("kmeans", "cc")]
     assert done.jobs == set().union(*new, {"results/summary/table2.csv", "reports/table2"})
+
+
+def test_a_run_that_was_deleted_is_made_again(copy):
+    run = (copy / copy.metrics("digits10-2", "any", "kmeans")).parent
+    (run / "metrics.json").write_text("{")
+    assert not copy.attempt("snakemake", "--cores", "2", "--forcerun", "summarise").ok
+    shutil.rmtree(run)
+    done = copy.snakemake()
+    assert done.training == train("any", "kmeans", 0, seeds=[0])
+    assert {"results/summary.csv", "reports/index.html"} <= done.jobs
+
+
+def test_a_date_ahead_throws_no_training_away(copy):
+    """Of what a run is made from, and of what is made from it; the data's clock may have been ahead."""
+    target = copy.metrics("digits10-2", "any", "kmeans")
+    shutil.rmtree((copy / target).parent)
+    ahead = time.time() + 3600
+    for path in (copy / "results").rglob("*"):
+        if path.is_file():
+            os.utime(path, (ahead, ahead))
+    assert copy.snakemake(target).jobs == train("any", "kmeans", 0, seeds=[0])
+    assert copy.snakemake().training == set()
 
 
 def test_words_that_no_number_depends_on_train_nothing(copy):

@@ -1,6 +1,8 @@
 """What the rules ask of params.yaml: which run writes a path, and what it needs. Nothing here imports torch."""
 
 import os
+import re
+import shlex
 import sys
 from functools import cache
 from pathlib import Path
@@ -11,15 +13,27 @@ ROOT = Path(workflow.basedir).parent
 sys.path.insert(0, str(ROOT))  # pcl from beside this folder, installed or not
 
 from pcl import config as configuration
-from pcl import layout
+from pcl import inventory, layout
 from pcl.errors import UserError
 from pcl.plan import Plans
 
+if config or workflow.config_settings.configfiles:
+    raise WorkflowError(
+        "--config and --configfile change nothing here; edit params.yaml, or try a setting with `dvc exp run -S KEY=VALUE`"
+    )
 try:
     PLANS = Plans(configuration.load())
 except UserError as error:
     raise WorkflowError(str(error))
 CONFIG = PLANS.config
+
+
+def pcl_of_this_folder():
+    """What `pcl` is in a job: the Python and the package that planned it, whatever PATH and installed packages are."""
+    folders = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    words = shlex.join(["env", f"PYTHONPATH={folders}", sys.executable, "-P", "-m", "pcl"])
+    return f'set -euo pipefail; pcl() {{ {words} "$@"; }}; '
+
 
 PRETRAINING = layout.PRETRAINING.template
 RUN = layout.RUN.template
@@ -116,12 +130,14 @@ def kind_of(wildcards):
 def code(*patterns):
     """Source files of pcl, which what is cheap takes as inputs: made again when they change, which no run is."""
     found = {path for pattern in patterns for path in (ROOT / "pcl").glob(pattern)}
-    return sorted(os.path.relpath(path) for path in found if path.is_file() and path.suffix != ".pyc")
+    names = sorted(os.path.relpath(path) for path in found if path.is_file() and path.suffix != ".pyc")
+    # With --directory a name may lead through a folder with braces, which Snakemake would fill in.
+    return [name for name in names if "{" not in name]
 
 
 def one_of(names):
     """An expression for these names alone; it matches nothing where there are none."""
-    return "|".join(names) or "(?!)"
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def reports(at, names):
@@ -136,3 +152,7 @@ def tables(at):
 
 def figures(at):
     return [f"reports/{at}{name}.svg" for name in reports(at, CONFIG.figures)]
+
+
+shell.prefix(pcl_of_this_folder().replace("{", "{{").replace("}", "}}"))  # single braces would be filled in
+inventory.date_back()

@@ -10,12 +10,10 @@ rule prepare:
         "results/data/{dataset}/{key}/manifest.json",
     log:
         "logs/prepare/{dataset}/{key}.log",
-    conda:
-        "../../environment.yml"
     message:
         "{wildcards.dataset}: arrays from its own files"
     shell:
-        "python -m pcl prepare {wildcards.dataset} --key {wildcards.key} > {log} 2>&1"
+        "pcl prepare {wildcards.dataset:q} --key {wildcards.key:q} > {log:q} 2>&1"
 
 
 rule relabel:
@@ -25,9 +23,7 @@ rule relabel:
         "results/tasks/{task}/{orientation}/{key}.npz",
     log:
         "logs/relabel/{task}/{orientation}/{key}.log",
-    conda:
-        "../../environment.yml"
     message:
         "{wildcards.task} {wildcards.orientation}: target clusters"
     shell:
-        "python -m pcl relabel {wildcards.task} {wildcards.orientation} --key {wildcards.key} > {log} 2>&1"
+        "pcl relabel {wildcards.task:q} {wildcards.orientation:q} --key {wildcards.key:q} > {log:q} 2>&1"

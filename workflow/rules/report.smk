@@ -24,14 +24,12 @@ rule collect:
         "results/summary/{at}{report}.csv",
     log:
         "logs/collect/{at}{report}.log",
-    conda:
-        "../../environment.yml"
     params:
         study=study_of,
     message:
         "{output}"
     shell:
-        "python -m pcl collect --report {wildcards.report} --study {params.study} --out {output} > {log} 2>&1"
+        "pcl collect --report {wildcards.report:q} --study {params.study:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule summarise:
@@ -43,14 +41,12 @@ rule summarise:
         "results/{at}summary.csv",
     log:
         "logs/summarise/{at}summary.log",
-    conda:
-        "../../environment.yml"
     params:
         study=study_of,
     message:
         "{output}"
     shell:
-        "python -m pcl collect --study {params.study} --out {output} > {log} 2>&1"
+        "pcl collect --study {params.study:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule precompute:  # what takes long in a figure
@@ -61,8 +57,6 @@ rule precompute:  # what takes long in a figure
         f"results/{FIGURE}",
     log:
         "logs/precompute/{figure}/{key}.log",
-    conda:
-        "../../environment.yml"
     threads: asks("threads")
     resources:
         mem_mb=asks("mem_mb"),
@@ -72,8 +66,8 @@ rule precompute:  # what takes long in a figure
     message:
         "{output}"
     shell:
-        "python -m pcl precompute {wildcards.figure} --study {params.study} --out {output}"
-        " --threads {threads} > {log} 2>&1"
+        "pcl precompute {wildcards.figure:q} --study {params.study:q} --out {output:q}"
+        " --threads {threads} > {log:q} 2>&1"
 
 
 rule table:
@@ -93,16 +87,14 @@ rule table:
         directory("reports/{at}metrics/{table}"),
     log:
         "logs/table/{at}{table}.log",
-    conda:
-        "../../environment.yml"
     params:
         study=study_of,
         out="reports/{at}{table}",
     message:
         "{params.out}"
     shell:
-        "python -m pcl table {wildcards.table} --study {params.study}"
-        " --summary {input.summary} --out {params.out} > {log} 2>&1"
+        "pcl table {wildcards.table:q} --study {params.study:q}"
+        " --summary {input.summary:q} --out {params.out:q} > {log:q} 2>&1"
 
 
 rule figure:
@@ -120,8 +112,6 @@ rule figure:
         multiext("reports/{at}{figure}", ".png", ".pdf", ".csv"),
     log:
         "logs/figure/{at}{figure}.log",
-    conda:
-        "../../environment.yml"
     params:
         study=study_of,
         out="reports/{at}{figure}",
@@ -129,8 +119,8 @@ rule figure:
     message:
         "{params.out}"
     shell:
-        "python -m pcl figure {wildcards.figure} --study {params.study}"
-        " --source {input.source} --out {params.out} > {log} 2>&1"
+        "pcl figure {wildcards.figure:q} --study {params.study:q}"
+        " --source {input.source:q} --out {params.out:q} > {log:q} 2>&1"
 
 
 rule page:
@@ -145,13 +135,11 @@ rule page:
         report("reports/{at}index.html", caption="../report/page.rst", category="Page"),
     log:
         "logs/page/{at}index.log",
-    conda:
-        "../../environment.yml"
     params:
         study=study_of,
         figures=lambda wildcards, input: [f"--figure {path}" for path in input.figures],
     message:
         "{output}"
     shell:
-        "python -m pcl page --study {params.study} --summary {input.summary} {params.figures}"
-        " --out {output} > {log} 2>&1"
+        "pcl page --study {params.study:q} --summary {input.summary:q} {params.figures}"
+        " --out {output:q} > {log:q} 2>&1"

@@ -11,8 +11,6 @@ rule pretrain:
         f"logs/{PRETRAINING}.log",
     benchmark:
         f"logs/{PRETRAINING}.tsv"
-    conda:
-        "../../environment.yml"
     threads: asks("threads")
     resources:
         mem_mb=asks("mem_mb"),
@@ -24,8 +22,8 @@ rule pretrain:
     message:
         "{wildcards.scope} {wildcards.orientation}: pretraining of {wildcards.name}, seed {wildcards.seed}"
     shell:
-        "python -m pcl pretrain {params.place} --study {params.study}"
-        " --seed {wildcards.seed} --key {wildcards.key} --threads {threads} > {log} 2>&1"
+        "pcl pretrain {params.place} --study {params.study:q}"
+        " --seed {wildcards.seed:q} --key {wildcards.key:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule represent:
@@ -61,8 +59,6 @@ rule train:
         f"logs/{RUN}.log",
     benchmark:
         f"logs/{RUN}.tsv"
-    conda:
-        "../../environment.yml"
     threads: asks("threads")
     resources:
         mem_mb=asks("mem_mb"),
@@ -73,6 +69,6 @@ rule train:
     message:
         "{wildcards.task} {wildcards.orientation}: {wildcards.arm}, {wildcards.budget} questions, seed {wildcards.seed}"
     shell:
-        "python -m pcl train {wildcards.task} {wildcards.orientation} {wildcards.arm} --study {params.study}"
-        " --budget {wildcards.budget} --seed {wildcards.seed} --key {wildcards.key} --threads {threads}"
-        " > {log} 2>&1"
+        "pcl train {wildcards.task:q} {wildcards.orientation:q} {wildcards.arm:q} --study {params.study:q}"
+        " --budget {wildcards.budget:q} --seed {wildcards.seed:q} --key {wildcards.key:q} --threads {threads}"
+        " > {log:q} 2>&1"

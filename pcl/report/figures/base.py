@@ -57,6 +57,15 @@ class Figure(ABC):
     def runs(self) -> Iterable[Run]:
         """The runs that it shows; one may come up twice."""
 
+    @property
+    def empty(self) -> bool:
+        """Whether the study gives it nothing to show, so that it is left out there."""
+        return False
+
+    def check(self) -> None:
+        """Raise UserError where its runs can be planned, but have nothing that it could show."""
+        return
+
     def precompute(self, out: Path) -> None:
         """Write what takes long to compute, as an .npz; its path carries a key over the settings and the runs.
 

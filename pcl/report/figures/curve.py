@@ -63,6 +63,11 @@ class Figure(base.Figure):
         """The one of its settings."""
         return [self.settings.orientation]
 
+    @property
+    def empty(self) -> bool:
+        """Without numbers of questions in the study."""
+        return not self.plan.study.curve
+
     def runs(self) -> Iterator[Run]:
         """Every arm at every number of questions, with every seed."""
         for arm in self.settings.arms:

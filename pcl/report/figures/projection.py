@@ -71,6 +71,15 @@ class Figure(base.Figure):
         """The arm in every orientation, with the study's first seed."""
         yield from self._shown().values()
 
+    def check(self) -> None:
+        """Features are those of a network, and what is coloured is known."""
+        shown, here = self._shown(), f"figures.{self.name}"
+        if not next(iter(shown.values())).method.network:
+            raise UserError(f"{here}.arm: {self.settings.arm} trains no network; choose an arm that does")
+        unknown = [orientation for orientation, run in shown.items() if orientation not in run.targets]
+        if unknown:
+            raise UserError(f"{here}.orientations: nobody knows the clusters of {', '.join(unknown)}; show others")
+
     def precompute(self, out: Path, ways: dict[str, Embedding] = WAYS) -> None:
         """Write where images lie before training and after each of the runs.
 
@@ -86,16 +95,9 @@ class Figure(base.Figure):
         from pcl import datasets, orientations
         from pcl.run import execute
 
+        self.check()
         shown = self._shown()
         first = next(iter(shown.values()))
-        if not first.method.network:
-            arm = self.settings.arm
-            raise UserError(f"figures.{self.name}.arm: {arm} trains no network; choose an arm that does")
-        unknown = [orientation for orientation, run in shown.items() if orientation not in run.targets]
-        if unknown:
-            raise UserError(
-                f"figures.{self.name}.orientations: nobody knows the clusters of {', '.join(unknown)}; show others"
-            )
         splits = datasets.load(first.data.path)
         images = getattr(splits, self.settings.split)
         index = some(len(images.images), self.settings.points)
