@@ -7,13 +7,10 @@ from pcl.errors import UserError
 from pcl.plan.identities import Run
 
 
-<<<<<<< HEAD
 class BudgetError(UserError):
     """A number of questions that an arm cannot ask."""
 
 
-=======
->>>>>>> surround
 def check_size(run: Run, images: int) -> None:
     """Hold a run's clusters and settings against so many training images; raises UserError where they are too few."""
     try:

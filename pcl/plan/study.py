@@ -15,7 +15,6 @@ from pcl.methods.base import Method
 from pcl.numerics import NARROWEST
 from pcl.plan.budget import BudgetError, check_size
 from pcl.plan.budget import check as check_budget
-from pcl.plan.budget import check_size
 from pcl.plan.identities import ANY, Features, Run, Target
 from pcl.plan.settings import arm_of, method_of, resolve, unknown_keys
 from pcl.plan.tasks import Tasks

@@ -33,8 +33,6 @@ rule represent:
         f"results/{FEATURES}/manifest.json",  # the last file that the step writes
     log:
         f"logs/{FEATURES}.log",
-    conda:
-        "../../environment.yml"
     threads: asks("threads")
     resources:
         mem_mb=asks("mem_mb"),
@@ -46,8 +44,8 @@ rule represent:
     message:
         "{wildcards.scope}: features {wildcards.name}, seed {wildcards.seed}"
     shell:
-        "python -m pcl represent {params.task} {wildcards.name} --study {params.study}"
-        " --seed {wildcards.seed} --key {wildcards.key} --threads {threads} > {log} 2>&1"
+        "pcl represent {params.task:q} {wildcards.name:q} --study {params.study:q}"
+        " --seed {wildcards.seed:q} --key {wildcards.key:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule train:
