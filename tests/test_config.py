@@ -508,6 +508,14 @@ def test_reading_and_checking_the_config_does_not_import_torch():
         ("pcl", {"heads": 5}, "heads: 5 do not divide"),
         ("pcl", {"augmentation": {"std": [0.0]}}, "augmentation.std.0: .* greater than 0"),
         ("cc", {"augmentation": {"crop_ratio": [0, 1]}}, "augmentation.crop_ratio.0: .* greater than 0"),
+        ("cc", {"augmentation": {"crop_ratio": [2, 1]}}, "augmentation.crop_ratio: .* the lower end, then the upper"),
+        ("cc", {"augmentation": {"crop_area": [0.0, 1]}}, "augmentation.crop_area.0: .* greater than 0"),
+        ("cc", {"augmentation": {"std": []}}, "augmentation.std: .* at least 1 item"),
+        ("cc", {"epochs": True}, "epochs: Input should be a number, without quotes"),
+        ("cc", {"lr": 1e-300}, "lr: Input should be 0, or between"),
+        ("cc", {"image_size": 10**6}, "image_size: Input should be less than or equal to 4096"),
+        ("pcl", {"clip": 0}, "clip: Input should be greater than 0"),
+        ("spice", {"semi_batch": 1}, "semi_batch: Input should be greater than or equal to 2"),
     ],
 )
 def test_values_that_no_network_could_use_are_refused_before_training(tiny_config, arm, settings, message):

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Interval
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from pcl.config import Strict
 from pcl.strategies.base import Choice
@@ -20,33 +20,44 @@ Kind = Literal["images", "pairs", "must", "cannot"]
 Recipe = Literal["standard", "weak", "strong"]
 Optimizer = Literal["adam", "sgd", "rmsprop"]
 Probability = Annotated[float, Interval(ge=0, le=1)]
+Share = Annotated[float, Interval(gt=0, le=1)]
+
+
+Side = Annotated[int, Interval(ge=1, le=4096)]
+"""Pixels, or channels: what memory grows with."""
+
+
+def _rising(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        raise ValueError("Input should be the lower end, then the upper one")
+    return ends
 
 
 class Backbone(Strict):
     """The network under every head."""
 
     depth: Literal[10, 18, 34] = 34
-    width: PositiveInt = 64
+    width: Side = 64
     stem: Literal["imagenet", "small"] = "imagenet"
 
 
 class Augmentation(Strict):
     """How a random view of an image is drawn, and the normalisation of every image."""
 
-    crop_area: tuple[Probability, Probability] = (0.08, 1.0)
-    crop_ratio: tuple[PositiveFloat, PositiveFloat] = (3 / 4, 4 / 3)
+    crop_area: Annotated[tuple[Share, Share], AfterValidator(_rising)] = (0.08, 1.0)
+    crop_ratio: Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_rising)] = (3 / 4, 4 / 3)
     flip: Probability = 0.5
     jitter: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat, NonNegativeFloat] = (0.4, 0.4, 0.4, 0.1)
     jitter_probability: Probability = 0.8
     grey_probability: Probability = 0.2
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    std: tuple[PositiveFloat, ...] = (0.229, 0.224, 0.225)
+    mean: tuple[float, ...] = Field((0.485, 0.456, 0.406), min_length=1)
+    std: tuple[PositiveFloat, ...] = Field((0.229, 0.224, 0.225), min_length=1)
 
 
 class DeepSettings(Strict):
     """The settings that every method with a network has."""
 
-    image_size: PositiveInt = 128
+    image_size: Side = 128
     backbone: Backbone = Backbone()
     augmentation: Augmentation = Augmentation()
     batch_size: int = Field(128, ge=2)
@@ -55,7 +66,7 @@ class DeepSettings(Strict):
     lr: PositiveFloat = 1e-5
     momentum: Probability = 0.9
     weight_decay: NonNegativeFloat = 0.0
-    clip: NonNegativeFloat | None = None
+    clip: PositiveFloat | None = None
     evaluate_every: PositiveInt = 1
 
 

@@ -34,7 +34,7 @@ class PCLSettings(base.Asking):
     heads: PositiveInt = 8
     attention: bool = True
     attention_residual: bool = False
-    clip: NonNegativeFloat | None = 20.0
+    clip: PositiveFloat | None = 20.0
     temperature: PositiveFloat = 1.0
     column_temperature: PositiveFloat = 2.0
     emphasis: NonNegativeFloat = 4.0

@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from annotated_types import Interval
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from pcl import losses, networks, schedules
 from pcl import seed as seeds
-from pcl.engine.stage import DeepSettings, Optimizer, Probability, Stage
+from pcl.engine.stage import DeepSettings, Optimizer, Probability, Share, Stage
 from pcl.limits import Needs
 from pcl.methods import base
 
@@ -41,8 +40,8 @@ class SPICESettings(DeepSettings):
     moco_momentum: Probability = 0.999
     moco_temperature: PositiveFloat = 0.2
     heads: PositiveInt = 10
-    center_ratio: Probability = 0.5
-    label_ratio: Annotated[float, Interval(gt=0, le=1)] = 1.0
+    center_ratio: Share = 0.5
+    label_ratio: Share = 1.0
     relabel_every: PositiveInt = 8
     neighbours: Annotated[PositiveInt, Needs("nearest images, the image itself among them")] = 100
     agreement: Probability = 0.99
@@ -50,7 +49,7 @@ class SPICESettings(DeepSettings):
     semi_epochs: NonNegativeInt = 40
     semi_start: Literal["random", "self"] = "random"
     semi_lr: PositiveFloat = 0.03
-    semi_batch: PositiveInt = 64
+    semi_batch: int = Field(64, ge=2)
     semi_momentum: Probability = 0.999
     threshold: Probability = 0.95
 
