@@ -340,7 +340,7 @@ def table(ctx: click.Context, name: str, summary: Path, out: Path, study: str | 
     from pcl.report import tables
 
     plan = _plan(ctx, study)
-    tables.write(tables.build(plan, name, stats.read(summary), Images(plan.runs(name))), out)
+    tables.write(tables.build(plan, name, stats.read_of(summary, plan.runs(name)), Images(plan.runs(name))), out)
 
 
 @main.command()
@@ -369,4 +369,5 @@ def page(ctx: click.Context, summary: Path, drawn: tuple[Path, ...], out: Path, 
     from pcl import stats
     from pcl.report import page as report
 
-    report.write(_plan(ctx, study), stats.read(summary), drawn, out)
+    plan = _plan(ctx, study)
+    report.write(plan, stats.read_of(summary, plan.all_runs()), drawn, out)

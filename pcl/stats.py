@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pandas.errors import EmptyDataError, ParserError
 from pcl import artifacts
 from pcl.config import METRICS
 from pcl.errors import UserError
+from pcl.folder import SPLITS
 from pcl.plan import Run
 
 QUESTIONS = (
@@ -32,6 +34,8 @@ COLUMNS = (
     *QUESTIONS,
     "run",
 )
+COUNTS = ("budget", "seed")
+AGAIN = "make it again with `pcl collect`"
 # A key such as 07e10259 would otherwise be read as a number.
 TEXTS = ("task", "orientation", "method", "arm", "title", "key", "split", "closure", "run")
 
@@ -56,14 +60,35 @@ def read(path: Path) -> pd.DataFrame:
     Raises:
         UserError: the file is missing or is no summary of runs.
     """
+    kinds = dict.fromkeys(COLUMNS, float) | dict.fromkeys(COUNTS, int) | dict.fromkeys(TEXTS, str)
     try:
-        frame = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False)
+        frame = pd.read_csv(path, dtype=kinds, keep_default_na=False, encoding="utf-8-sig")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); build it with `snakemake {path}`") from error
-    except (EmptyDataError, ParserError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a summary of runs ({error}); make it again with `pcl collect`") from error
+    except (EmptyDataError, ParserError, ValueError, OverflowError) as error:
+        cause = str(error).splitlines()[0]
+        raise UserError(f"{path}: not a summary of runs, or cut short ({cause}); {AGAIN}") from error
     if tuple(frame.columns) != COLUMNS:
-        raise UserError(f"{path}: its columns are not those of a summary; make it again with `pcl collect`")
+        raise UserError(f"{path}: its columns are not those of a summary; {AGAIN}")
+    return frame
+
+
+def read_of(path: Path, runs: Iterable[Run]) -> pd.DataFrame:
+    """The same, held against the runs that it must have.
+
+    Raises:
+        UserError: also where a run is missing, cut short or there twice: what was collected of other reports, or
+            before params.yaml was edited.
+    """
+    frame = read(path)
+    rows = list(zip(frame["run"], frame["orientation"], frame["split"], strict=True))
+    wanted = {(run.path.as_posix(), place, split) for run in runs for place in run.targets for split in SPLITS}
+    missing = sorted({run for run, *_ in wanted - set(rows)})
+    if missing:
+        raise UserError(f"{path}: lacks {len(missing)} of the runs that are asked for, such as {missing[0]}; {AGAIN}")
+    twice = next((run for run, n in Counter(rows).items() if n > 1), None)
+    if twice is not None:
+        raise UserError(f"{path}: has {' '.join(twice)} twice; {AGAIN}")
     return frame
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import pytest
 
-from pcl import stats
+from pcl import artifacts, stats
 from pcl.errors import UserError
 from pcl.plan import Plan
 from pcl.report import drawing, style
@@ -61,11 +62,18 @@ def test_curve_numbers(plan: Plan, summary: pd.DataFrame, drawings: dict[str, st
     assert found["train_acc_cc"].nunique() == 1 and found["train_acc_cc_n"].tolist() == [5, 5]
 
 
-def test_a_curve_without_an_arm_says_so(plan: Plan, summary: pd.DataFrame) -> None:
+def test_a_curve_from_a_summary_without_an_arm_is_refused(plan: Plan, summary: pd.DataFrame) -> None:
     stats.write(summary[summary["arm"] != "dcc"], SOURCES["fig4"])
-    draw(plan, "fig4")
-    assert "DCC (not run)" in (OUT / "fig4.svg").read_text()
-    assert set(pd.read_csv(OUT / "fig4.csv")["test_acc_dcc"]) == {"not run"}
+    with pytest.raises(
+        UserError, match=r"summary\.csv: lacks 10 of the runs .*/dcc/.*; make it again with `pcl collect`"
+    ):
+        draw(plan, "fig4")
+
+
+def test_a_projection_from_another_file_is_refused(plan: Plan) -> None:
+    artifacts.write_arrays(SOURCES["fig5"], weights=np.zeros(3))
+    with pytest.raises(UserError, match=r"fig5\.npz: no projection; make it with `snakemake"):
+        draw(plan, "fig5")
 
 
 def test_projection_shows_classes_and_target_clusters(drawings: dict[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -82,6 +83,23 @@ def test_what_is_no_summary_is_refused(content: str | None, folder: Path) -> Non
         (folder / "s.csv").write_text(content)
     with pytest.raises(UserError, match=r"s\.csv"):
         stats.read(folder / "s.csv")
+
+
+CUT = (lambda text: text[: len(text) // 2], lambda text: text[: text.rindex("\n", 0, -1) + 40])
+MORE = (lambda text: text[: text.index("\n") + 1], lambda text: text + text.splitlines()[-1] + "\n")
+
+
+@pytest.mark.parametrize("damage", [*CUT, *MORE], ids=["half", "within a row", "no row", "a row twice"])
+def test_a_summary_that_is_cut_or_not_of_these_runs_is_refused(
+    damage: Callable[[str], str], plan: Plan, summary: pd.DataFrame, folder: Path
+) -> None:
+    """Its numbers would be missing, or means of other numbers."""
+    path = folder / "s.csv"
+    stats.write(summary, path)
+    pd.testing.assert_frame_equal(stats.read_of(path, plan.all_runs()), summary, check_dtype=False)
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(UserError, match=r"s\.csv: .*make it again with `pcl collect`"):
+        stats.read_of(path, plan.all_runs())
 
 
 def test_aggregate_is_mean_and_ddof_1(summary: pd.DataFrame) -> None:

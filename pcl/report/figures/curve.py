@@ -78,7 +78,7 @@ class Figure(base.Figure):
         """Drawn from the summary of its runs."""
         from pcl import stats
 
-        points = self.points(stats.read(source))
+        points = self.points(stats.read_of(source, self.runs()))
         means = stats.aggregate(points, ["arm", "questions", "split"])
         return base.Drawing(lambda ink: self._draw(points, means, ink), self._numbers(means))
 

@@ -134,6 +134,10 @@ class Figure(base.Figure):
     def drawing(self, source: Path) -> base.Drawing:
         """Drawn from what `precompute` wrote."""
         arrays = artifacts.read_arrays(source)
+        if not arrays.keys() >= {"index", "labels", "classes", "panels", "ways", "xy", "runs"}:
+            raise UserError(
+                f"{source}: no projection; make it with `snakemake --cores 1 {self.plan.precomputed(self.name)}`"
+            )
         wanted, found = [run.path.as_posix() for run in self.runs()], arrays["runs"].tolist()
         if wanted != found:
             raise UserError(
