@@ -137,15 +137,20 @@ class Learner(FrozenMethod):
         return settings.strategy
 
     def neighbourhoods(self, known: Known) -> Neighbourhoods:
-        """The images whose cluster the answers tell.
+        """The images whose cluster the answers tell; raises UserError where there are none."""
+        return placed(known, self.clusters)
 
-        Raises:
-            UserError: there are none.
-        """
-        found = neighbourhoods.of(known.closed, self.clusters)
-        if not found.count:
-            raise UserError("no image has a known cluster; a budget of K - 1 questions or more is needed")
-        return found
+
+def placed(known: Known, clusters: int) -> Neighbourhoods:
+    """The images whose cluster the answers tell.
+
+    Raises:
+        UserError: there are none.
+    """
+    found = neighbourhoods.of(known.closed, clusters)
+    if not found.count:
+        raise UserError("no image has a known cluster; a budget of K - 1 questions or more is needed")
+    return found
 
 
 class DeepMethod(Method, Trainable):

@@ -24,8 +24,8 @@ class DCCSettings(embedded.EmbeddedSettings):
     """Settings of DCC.
 
     `kernel_power` 1 is the paper's Student-t kernel, 2 the released code's. The released code keeps 6,000 pairs of
-    each kind. `triplet_weight` and `difficulty_weight` add the paper's other two kinds of constraint, made of the same
-    answers; the release weighs difficulty by 0.1 where it is used.
+    each kind. `triplet_weight` and `difficulty_weight` add the paper's other two kinds of constraint, made of the
+    same answers; the release weighs difficulty by 0.1 where it is used.
     """
 
     lr: PositiveFloat = 1e-3
