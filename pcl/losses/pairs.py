@@ -62,6 +62,35 @@ def size_loss(q: Float[Tensor, "B K"]) -> Float[Tensor, ""]:
     return (q.mean(0) - 1 / q.shape[1]).square().sum()
 
 
+def triplet_loss(
+    anchor: Float[Tensor, "T K"], same: Float[Tensor, "T K"], other: Float[Tensor, "T K"], margin: float = 0.1
+) -> Float[Tensor, ""]:
+    """An anchor shares its cluster with one image rather than with another: mean of max(q_a·q_n − q_a·q_p + δ, 0).
+
+    Source: as `must_link_loss` (its triplet constraints), where δ is 0.1.
+
+    Args:
+        anchor: probabilities q_a.
+        same: q_p, of images that are to be nearer to the anchor.
+        other: q_n, of images that are to be farther from it.
+        margin: δ ≥ 0, on the scale of probabilities.
+    """
+    return ((anchor * other).sum(1) - (anchor * same).sum(1) + margin).clamp_min(0).mean()
+
+
+def difficulty_loss(q: Float[Tensor, "B K"], marks: Float[Tensor, " B"]) -> Float[Tensor, ""]:
+    """Easy images are to be sure of their cluster: −‖m ⊙ q‖, the Frobenius norm over a batch.
+
+    Source: as `must_link_loss` (its instance difficulty), whose released code marks easy images 1 and hard ones −0.1.
+    A norm is blind to signs: hard images are made surer too, if a hundred times more weakly.
+
+    Args:
+        q: cluster probabilities.
+        marks: m, one for each image; 0 leaves the image out.
+    """
+    return -torch.linalg.matrix_norm(marks[:, None] * q)
+
+
 def distance_loss(
     z: Float[Tensor, "twiceP D"], same: Bool[Tensor, " P"], relative: bool = False
 ) -> Float[Tensor, ""]:

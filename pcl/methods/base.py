@@ -94,6 +94,17 @@ class Method(ABC):
         except Contradiction:
             return None
 
+    def neighbourhoods(self, known: Known) -> Neighbourhoods:
+        """The same, for a method that cannot do without.
+
+        Raises:
+            UserError: there are none.
+        """
+        found = self.placed(known)
+        if found is None or not found.count:
+            raise UserError("no image has a known cluster; a budget of K - 1 questions or more is needed")
+        return found
+
     def fits(self, images: int) -> None:
         """Hold the number of clusters, and each setting that says so (`pcl.limits`), against so many training images.
 
@@ -155,17 +166,6 @@ class Learner(FrozenMethod):
     def strategy(cls, settings: LearnerSettings) -> Choice | None:
         """The one of the settings."""
         return settings.strategy
-
-    def neighbourhoods(self, known: Known) -> Neighbourhoods:
-        """The images whose cluster the answers tell.
-
-        Raises:
-            UserError: there are none.
-        """
-        found = self.placed(known)
-        if found is None or not found.count:
-            raise UserError("no image has a known cluster; a budget of K - 1 questions or more is needed")
-        return found
 
 
 class DeepMethod(Method, Trainable):

@@ -11,7 +11,7 @@ from pcl import losses, networks, schedules
 from pcl import seed as seeds
 from pcl.engine.stage import DeepSettings, Optimizer, Probability, Share, Stage
 from pcl.limits import Needs
-from pcl.methods import base
+from pcl.methods import base, consistency
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -54,7 +54,7 @@ class SPICESettings(DeepSettings):
     threshold: Probability = 0.95
 
 
-class Method(base.DeepMethod):
+class Method(consistency.Consistency):
     """Semantic pseudo-labelling for image clustering, in three stages: MoCo, SPICE-Self, SPICE-Semi (FixMatch).
 
     Source: Niu, Shan & Wang, "SPICE: Semantic pseudo-labeling for image clustering", IEEE TIP 2022; reference code
@@ -81,13 +81,17 @@ class Method(base.DeepMethod):
         s = self.settings
         falling = partial(schedules.cosine, epochs=s.moco_epochs, floor=0.0)
         contrast = self.optimiser(name=s.moco_optimizer, lr=s.moco_lr, weight_decay=1e-4, schedule=falling)
-        half = partial(schedules.fixmatch, epochs=s.semi_epochs)
-        classify = self.optimiser(name="sgd", lr=s.semi_lr, nesterov=True, weight_decay=5e-4, schedule=half)
-        batches = self.batches(size=7 * s.semi_batch, views=("weak", "strong"))
         moco = self.stage(MOCO, s.moco_epochs, optimiser=contrast, pretraining=True)
         heads = self.stage(SELF, s.epochs, batches=self.batches(views=("strong",)), frozen_statistics=True)
-        semi = self.stage(SEMI, s.semi_epochs, batches=batches, optimiser=classify)
-        return [moco, heads, semi] if s.semi_epochs else [moco, heads]
+        if not s.semi_epochs:
+            return [moco, heads]
+        return [moco, heads, self.classifier_stage(SEMI, s.semi_epochs, lr=s.semi_lr)]
+
+    @property
+    def classifying(self) -> consistency.Classifying:
+        """Seven times as many images of all as reliable ones."""
+        s = self.settings
+        return consistency.Classifying(s.semi_batch, 7 * s.semi_batch, s.threshold, s.semi_momentum)
 
     def build(self, channels: int) -> nn.ModuleDict:
         """The parts of all stages."""
@@ -133,10 +137,7 @@ class Method(base.DeepMethod):
     def prepare(self, batch: Batch, session: Session) -> None:
         """Weak views of some reliable images beside a batch of all."""
         if batch.stage == SEMI:
-            drawn = networks.spice.draw(len(session.state["reliable"]), self.settings.semi_batch, batch.generator)
-            index = session.state["reliable"][drawn].cpu().numpy()
-            batch.views.append(session.view(index, "weak", batch.generator))
-            batch.more["clusters"] = session.state["clusters"][drawn]
+            self.add_reliable(batch, session)
 
     def forward(self, network: nn.ModuleDict, batch: Batch) -> dict[str, Tensor]:
         """What the stage's own loss needs."""
@@ -154,12 +155,7 @@ class Method(base.DeepMethod):
             return {"contrast": losses.contrastive.info_nce_queue(outputs["q"], *keys, s.moco_temperature)}
         if batch.stage == SELF:
             return {"heads": pseudo.double_softmax(outputs["p"], state["labels"][:, batch.rows]).mean()}
-        from torch.nn.functional import cross_entropy
-
-        return {
-            "reliable": cross_entropy(outputs["labelled"], batch.more["clusters"]),
-            "consistency": pseudo.consistency(outputs["weak"], outputs["strong"], s.threshold),
-        }
+        return self.consistency(outputs, batch)
 
     def after_step(self, outputs: dict[str, Tensor], batch: Batch, session: Session) -> None:
         """The slow encoder follows and the queue takes the batch in; or the average follows the classifier."""
@@ -169,7 +165,7 @@ class Method(base.DeepMethod):
                 networks.momentum.follow(network.get_submodule(f"teacher.{part}"), network[part], s.moco_momentum)
             state |= networks.spice.queued(state, outputs["k"])
         elif batch.stage == SEMI:
-            networks.momentum.follow(network["average"], network["classifier"], s.semi_momentum, buffers=True)
+            self.average(network)
 
     def end_epoch(self, session: Session) -> bool:
         """Keep the head that agrees best with its own labels, of all heads and epochs so far."""

@@ -79,6 +79,13 @@ def three_stages(settings: DeepSettings, channels: int, clusters: int, features:
     )
 
 
+def classifier_only(settings: DeepSettings, channels: int, clusters: int) -> nn.ModuleDict:
+    """The parts of the last stage alone: classifier and its moving average."""
+    b = settings.backbone
+    classifier = Classifier(ResNet(channels, b.depth, b.width, b.stem), clusters)
+    return nn.ModuleDict({"classifier": classifier, "average": slow_copy(classifier)})
+
+
 def empty_queue(size: int, features: int, generator: torch.Generator) -> dict[str, Tensor]:
     """A queue [Q, M] of random unit rows, and where its oldest row stands."""
     noise = torch.randn(size, features, generator=generator, device=generator.device)

@@ -138,8 +138,68 @@ class TestTheLoss:
     def test_its_settings_are_the_paper_s(self):
         s = Method.Settings()
         weights = (s.kl_weight, s.must_weight, s.cannot_weight, s.size_weight)
-        assert weights == (0.1, 0.1, 1.0, 0.0) and s.kernel_power == 1
+        assert weights == (0.1, 0.1, 1.0, 0.0) and (s.triplet_weight, s.difficulty_weight) == (0, 0)
+        assert s.triplet_margin == 0.1 and s.kernel_power == 1
         assert (s.closure, s.max_pairs, s.tolerance, s.embedding) == ("full", 6000, 0.001, 10)
+
+
+class TestOtherConstraints:
+    """Triplets and the difficulty of images, made of the same answers; off unless they are asked for."""
+
+    def q(self, network, images):
+        with torch.no_grad():
+            network.eval()
+            return assigned(network, network["embedding"](network["backbone"](images)), 1)
+
+    @pytest.mark.parametrize("most", [None, 3])
+    def test_a_triplet_is_a_must_link_and_an_image_that_its_first_one_differs_from(self, dcc, train, watch, most):
+        """Every must-link with such an image is one; of each the excess over the margin, by loops."""
+        method, session = dcc(triplet_weight=0.9, triplet_margin=0.25, max_pairs=most)
+        seen = watch(method, "forward", lambda network, batch: (network, batch.kind, batch.index, batch.more))
+        whole = session.images.unaugmented(np.arange(20))
+        values = watch(method, "loss", lambda terms, *_: terms.get("triplet"), after=True)
+        train(method, session)
+        stage = session.stage
+        cannot = session.sampler.known_pairs(stage, "cannot", session.known.constraints)[0].tolist()
+        drawn = set()
+        for (network, kind, index, more), value in zip(seen, values, strict=True):
+            if value is None:
+                assert kind != "must" or not any(a in pair for a in index[: len(index) // 2] for pair in cannot)
+                continue
+            pairs, images = list(zip(*np.split(index, 2), strict=True)), more["others"]
+            others = torch.cdist(images.flatten(1), whole.flatten(1)).argmin(1).tolist()
+            able = [(a, p) for a, p in pairs if any(a in pair for pair in cannot)]
+            q, excess = self.q(network, whole), []
+            for (a, p), n in zip(able, others, strict=True):
+                assert sorted((a, n)) in cannot
+                drawn.add((a, n))
+                far, near = (sum(x * y for x, y in zip(q[a], q[other], strict=True)) for other in (n, p))
+                excess.append(max(far - near + 0.25, 0))
+            assert value.item() == pytest.approx(0.9 * sum(excess) / len(excess), rel=1e-3)
+        assert len(drawn) > len({a for a, _ in drawn}) or most, "drawn anew in every step"
+
+    def test_who_was_asked_about_is_easy_and_who_nobody_was_sure_about_is_hard(self, dcc, train, watch):
+        method, session = dcc(difficulty_weight=0.7, budget=3)
+        session.known.unsure.append((4, 9))
+        seen = watch(method, "forward", lambda network, batch: (network, batch.kind, batch.images, batch.index))
+        values = watch(method, "loss", lambda terms, *_: terms.get("difficulty"), after=True)
+        train(method, session)
+        asked = {image for answer in session.known.answers for image in (answer.i, answer.j)}
+        marks = [-0.1 if i in (4, 9) else float(i in asked) for i in range(20)]
+        assert 0 in marks and 1 in marks
+        found = [(*step, value) for step, value in zip(seen, values, strict=True) if value is not None]
+        assert found and all(kind == "images" for _, kind, *_ in found)
+        for network, _, images, index, value in found:
+            q = self.q(network, images)
+            squares = [(marks[i] * x) ** 2 for i, row in zip(index, q, strict=True) for x in row]
+            assert value.item() == pytest.approx(-0.7 * math.sqrt(sum(squares)), rel=1e-3)
+
+    def test_without_any_mark_nothing_pushes(self, dcc, train):
+        """No image asked about: the norm is 0 there, and so is its gradient."""
+        method, session = dcc(difficulty_weight=0.7, budget=0)
+        losses = [e.losses for e in train(method, session, "cluster").epochs]
+        assert [found["difficulty"] for found in losses] == [0.0, 0.0]
+        assert all(torch.isfinite(weight).all() for weight in session.network.parameters())
 
 
 class TestStages:
