@@ -11,26 +11,36 @@ import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pcl.methods.base import Method
 
 ROOT = Path(__file__).parent
 SHARED = ("losses", "networks")
+ENGINE = "engine/stage"
 
 
 def of_modules(modules: Iterable[str]) -> dict[str, int]:
     """File of shared code -> version, of all that some modules of the package use, directly or through others."""
+    return {ENGINE: _version(ROOT / f"{ENGINE}.py")} | _shared(modules)
+
+
+def of_method(method: type[Method]) -> dict[str, int]:
+    """The same for a method, with what it derives from; the engine counts where it trains the network."""
+    names = (kind.__module__ for kind in method.__mro__)
+    modules = [name for name in names if name.startswith("pcl.methods.")]
+    return of_modules(modules) if method.network else _shared(modules)
+
+
+def _shared(modules: Iterable[str]) -> dict[str, int]:
     found = {name for module in modules for name in _used(_path(module))}
     todo = list(found)
     while todo:
         more = _used(ROOT / f"{todo.pop()}.py") - found
         found |= more
         todo += more
-    return {name: _version(ROOT / f"{name}.py") for name in ("engine/stage", *sorted(found))}
-
-
-def of_method(method: type) -> dict[str, int]:
-    """The same for a method, with what it derives from."""
-    modules = (kind.__module__ for kind in method.__mro__)
-    return of_modules(name for name in modules if name.startswith("pcl.methods."))
+    return {name: _version(ROOT / f"{name}.py") for name in sorted(found)}
 
 
 @cache

@@ -41,6 +41,11 @@ def test_what_a_method_derives_from_counts():
     assert "losses/student" in versions.of_method(method_of("sdec"))
 
 
+def test_a_method_without_a_network_of_images_counts_what_it_uses_and_not_the_engine():
+    assert versions.of_method(method_of("kmeans")) == {}
+    assert versions.of_method(method_of("spherepair")).keys() == {"losses/spherical", "networks/dense"}
+
+
 @pytest.mark.parametrize(("raised", "arms"), [("losses/gaussian", {"dcgmm"}), ("networks/attention", {"pcl"})])
 def test_a_raised_version_moves_the_runs_that_use_it_and_no_other(plan, monkeypatch, raised, arms):
     before = {name: plan.run("digits10-2", "personalized", name, 0).key for name in ("pcl", "dcc", "dcgmm", "cc")}

@@ -36,6 +36,19 @@ def cannot_link_loss(q: Float[Tensor, "twiceP K"]) -> Float[Tensor, ""]:
     return -(1 - agreement(q)).log().mean()
 
 
+def pair_loss(q: Float[Tensor, "twiceP K"], same: Bool[Tensor, " P"]) -> Float[Tensor, ""]:
+    """Mean of −log(q_a·q_b) over must-links and −log(1 − q_a·q_b) over cannot-links: every pair counts alike.
+
+    Source: as `must_link_loss`, as one cross-entropy (Hsu et al., ICLR 2019, on answers).
+
+    Args:
+        q: probabilities of the first images of all pairs, then of the second.
+        same: which pairs are must-links; the others are cannot-links.
+    """
+    agreed = agreement(q)
+    return -torch.where(same, agreed, 1 - agreed).log().mean()
+
+
 def known_pairs_loss(
     p: Float[Tensor, "R K"], must: Bool[Tensor, "R R"], cannot: Bool[Tensor, "R R"]
 ) -> Float[Tensor, ""]:

@@ -166,7 +166,7 @@ class Run:
         spec = {
             "method": self.method_name,
             "version": self.method.version,
-            "code": versions.of_method(self.method) if self.method.network else {},
+            "code": versions.of_method(self.method),
             "numerics": self.numerics,
             "task": self.task,
             "clusters": self.clusters,
