@@ -125,7 +125,9 @@ def main() -> None:
     found = config.load(ROOT / "params.yaml")
     if found.study != STUDY:
         raise SystemExit(f"params.yaml: study is {found.study}, but these pages show {STUDY}; select it")
-    made = [path for name in found.every_table if (path := ROOT / "reports" / f"{name}.csv").exists()]
+    reports = ROOT / "reports"  # another study's tables are in a folder of its own
+    paths = ([*reports.glob(f"{name}.csv"), *reports.glob(f"*/{name}.csv")] for name in found.every_table)
+    made = [some[0] for some in paths if some]
     if not made:
         raise SystemExit("reports/: has no table yet; make them with `make reports`")
     for path in made:
