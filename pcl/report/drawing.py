@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ os.environ["MPLBACKEND"] = "agg"
 
 import matplotlib
 from matplotlib.figure import Figure as Canvas
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.text import Text
 
 from pcl import artifacts
 from pcl.report.figures.base import Drawing
@@ -36,7 +39,7 @@ def write(drawing: Drawing, out: Path) -> None:
     for ending, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None, "Producer": None})):
         buffer = io.BytesIO()
         with _styled("#1d1d1f", out.name):
-            canvas = drawing.draw("#1d1d1f")
+            canvas = _spelled(drawing.draw("#1d1d1f"))
             canvas.savefig(buffer, format=ending, dpi=200, facecolor="white", metadata=metadata)
         artifacts.write(Path(f"{out}.{ending}"), buffer.getvalue())
     artifacts.write(Path(f"{out}.csv"), drawing.numbers)
@@ -56,10 +59,20 @@ def _svg(draw: Callable[[str], Canvas], name: str) -> str:
     return svg
 
 
+def _spelled(canvas: Canvas) -> Canvas:
+    """The same with signs that the font lacks as numbers, U+4E2D; an SVG leaves them to the reader's fonts."""
+    known = get_font(findfont("DejaVu Sans")).get_charmap()
+    for text in canvas.findobj(Text):
+        spelled = (char if char == "\n" or ord(char) in known else f"U+{ord(char):04X}" for char in text.get_text())
+        text.set_text("".join(spelled))
+    return canvas
+
+
 @contextmanager
 def _styled(ink: str, salt: str) -> Iterator[None]:
     """This style over matplotlib's own defaults, whatever the user's say."""
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_style(ink, salt))
         yield
@@ -70,6 +83,7 @@ def _style(ink: str, salt: str) -> Any:
     return {
         **dict.fromkeys(inked, ink),
         "font.family": "DejaVu Sans",
+        "text.parse_math": False,
         "font.size": 11,
         "axes.titlesize": 11.5,
         "axes.spines.top": False,

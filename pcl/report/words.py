@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 METRIC_NAMES = {"nmi": "NMI", "ari": "ARI", "f": "F", "acc": "ACC", "pairwise_f1": "pairwise F1"}
@@ -18,6 +19,16 @@ def heading(name: str) -> str:
     if found is None:
         return name[:1].upper() + name[1:]
     return f"{'Table' if found[1] == 'table' else 'Fig.'} {found[2]}"
+
+
+def one_line(text: str) -> str:
+    """A text without breaks, tabs and signs that control a terminal."""
+    return "".join(char for char in " ".join(text.split()) if unicodedata.category(char) != "Cc")
+
+
+def in_legend(label: str) -> str:
+    """A label with a space of no width before a sign that would keep it out of a figure's legend."""
+    return f"\u200b{label}" if label.startswith("_") else label
 
 
 def numbers(values: Iterable[int]) -> str:

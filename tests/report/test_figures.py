@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,6 +110,18 @@ def test_what_a_user_prefers_changes_no_byte(name: str, plan: Plan) -> None:
             assert {key: matplotlib.rcParams[key] for key in preferred} == preferred, "theirs again afterwards"
         contents.append({path.name: path.read_bytes() for path in OUT.iterdir()})
     assert contents[0] == contents[1]
+
+
+@pytest.mark.usefixtures("sources")
+@pytest.mark.parametrize("label", ["λ = $1$, $\\frac{", "_hidden", "聚类 <b> & 😀", "two\nlines"])
+def test_a_label_of_any_kind_is_drawn(label: str, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    arm = plan.config.arms["dcc"].model_copy(update={"title": label})
+    monkeypatch.setattr(plan, "config", plan.config.model_copy(update={"arms": plan.config.arms | {"dcc": arm}}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        draw(plan, "fig4")
+    shown = html.unescape("".join(re.findall(r">([^<>]+)</text>", (OUT / "fig4.svg").read_text())))
+    assert all(line in shown for line in label.splitlines())
 
 
 @pytest.mark.usefixtures("sources")

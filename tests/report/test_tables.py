@@ -218,7 +218,7 @@ def test_metrics_of_rows_that_are_gone_go_too(plan: Plan, summary: pd.DataFrame,
 
 def test_latex_is_escaped_and_rectangular(plan: Plan, summary: pd.DataFrame, images: Images) -> None:
     text = tables.to_latex(tables.build(plan, "table5", summary, images), "c")
-    assert r"random \& <uniform>\_1" in text and r"95 \%" in text
+    assert r"random \& \textless{}uniform\textgreater{}\_1" in text and r"95 \%" in text
     body = [line for line in text.splitlines() if line.endswith(r"\\")]
     columns = {line.replace(r"\&", "").count("&") + 4 * line.count(r"\multicolumn{5}{c}") for line in body}
     assert columns == {7}

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pcl.config import FigureSettings, Metric, Split
 from pcl.report.figures import base
-from pcl.report.words import METRIC_NAMES, NOT_RUN, heading, image_counts
+from pcl.report.words import METRIC_NAMES, NOT_RUN, heading, image_counts, in_legend
 from pcl.values import Some
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class Figure(base.Figure):
                 ax.set_ylabel(METRIC_NAMES[metric])
         run = set(points["arm"])
         handles = [
-            Line2D([], [], color=styles[arm].colour, marker=styles[arm].marker, lw=2, label=label)
+            Line2D([], [], color=styles[arm].colour, marker=styles[arm].marker, lw=2, label=in_legend(label))
             for arm, label in self._labels(run).items()
         ]
         figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 5), frameon=False)

@@ -16,7 +16,7 @@ from pcl.errors import UserError
 from pcl.report.embedding import WAYS, Embedding, some
 from pcl.report.figures import base
 from pcl.report.style import COLOURS
-from pcl.report.words import image_counts
+from pcl.report.words import image_counts, in_legend
 from pcl.values import Some
 
 if TYPE_CHECKING:
@@ -231,7 +231,9 @@ def _cluster_marker(cluster: int) -> str:
 def _mark(marker: str, colour: str, label: str, face: str) -> Line2D:
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], ls="", marker=marker, color=colour, markerfacecolor=face, ms=8, mew=1.3, label=label)
+    return Line2D(
+        [], [], ls="", marker=marker, color=colour, markerfacecolor=face, ms=8, mew=1.3, label=in_legend(label)
+    )
 
 
 def _numbers(arrays: Arrays) -> str:

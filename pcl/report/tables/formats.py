@@ -11,6 +11,7 @@ from typing import Any
 
 from pcl import artifacts
 from pcl.report.tables.captions import caption
+from pcl.report.tables.escaping import latex, markdown
 from pcl.report.tables.filled import Cell, FilledTable
 from pcl.report.words import METRIC_NAMES, NO_VALUE, NOT_PUBLISHED, NOT_RUN, asked_and_implied
 
@@ -51,20 +52,23 @@ def to_csv(table: FilledTable) -> str:
 
 def to_markdown(table: FilledTable, command: str) -> str:
     """A heading, the table and its caption."""
-    header, body = _grid(table, bold=lambda text: f"**{text}**")
+    header, body = _grid(table, bold=lambda text: f"**{text}**", escape=markdown)
     lines = [header, ["---"] * 2 + ["---:"] * (len(header) - 2), *body]
-    grid = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    below = " ".join(caption(table))
-    return f"## {table.item.title}\n\n{grid}\n\n{below}\n\nMade by `{command}`.\n"
+    grid = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    below = markdown(" ".join(caption(table)))
+    return f"## {markdown(table.item.title)}\n\n{grid}\n\n{below}\n\nMade by `{command}`.\n"
 
 
 def to_latex(table: FilledTable, command: str) -> str:
-    r"""A `table*` float for a document that loads `booktabs`."""
-    header, body = _grid(table, bold=lambda text: rf"\textbf{{{text}}}", escape=_escape)
+    r"""A `table*` float, shrunk to the width of the page where it is wider.
+
+    For a document of one column or two that loads `booktabs` and `graphicx`.
+    """
+    header, body = _grid(table, bold=lambda text: rf"\textbf{{{text}}}", escape=latex)
     per_task = (len(header) - 2 - table.asks) // len(table.tasks)
     first, rules, column = ["", ""], [], 3
     for task in table.tasks:
-        first.append(rf"\multicolumn{{{per_task}}}{{c}}{{{_escape(task)}}}")
+        first.append(rf"\multicolumn{{{per_task}}}{{c}}{{{latex(task)}}}")
         rules.append(rf"\cmidrule(lr){{{column}-{column + per_task - 1}}}")
         column += per_task
     names = [*(METRIC_NAMES[metric] for metric in table.item.metrics), *(["questions"] if table.asks else [])]
@@ -81,10 +85,13 @@ def to_latex(table: FilledTable, command: str) -> str:
     return "\n".join(
         [
             f"% Made by: {command}",
+            r"% Needs \usepackage{booktabs,graphicx}.",
             r"\begin{table*}",
             r"\centering",
-            rf"\caption{{{_escape(' '.join([f'{table.item.title}.', *caption(table)]))}}}",
+            rf"\caption{{{latex(' '.join([f'{table.item.title}.', *caption(table)]))}}}",
             rf"\label{{tab:{table.name}}}",
+            r"\providecommand{\resizebox}[3]{#3}",
+            r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
             rf"\begin{{tabular}}{{ll{'r' * (len(header) - 2)}}}",
             r"\toprule",
             " & ".join(first) + r" \\",
@@ -93,7 +100,7 @@ def to_latex(table: FilledTable, command: str) -> str:
             r"\midrule",
             *lines,
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}}",
             r"\end{table*}",
             "",
         ]
@@ -137,7 +144,7 @@ def text(cell: Cell) -> str:
 
 
 def _grid(
-    table: FilledTable, bold: Callable[[str], str], escape: Callable[[str], str] = str
+    table: FilledTable, bold: Callable[[str], str], escape: Callable[[str], str]
 ) -> tuple[list[str], list[list[str]]]:
     """The header and the rows of a table for reading."""
     header = ["", "method"]
@@ -160,10 +167,3 @@ def _grid(
 
 def _number(value: float, otherwise: str) -> str | float:
     return otherwise if math.isnan(value) else round(value, 6)
-
-
-LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
-
-
-def _escape(value: str) -> str:
-    return "".join(LATEX.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in value)
