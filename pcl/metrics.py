@@ -38,6 +38,20 @@ def accuracy(target: NDArray[np.int64], cluster: NDArray[np.int64]) -> float:
     return float(table[rows, columns].sum() / len(target))
 
 
+def mapped(target: NDArray[np.int64], cluster: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """The best one-to-one map: pairs of a cluster and the target cluster that it stands for."""
+    rows, columns = linear_sum_assignment(contingency_matrix(target, cluster), maximize=True)
+    return list(zip(np.unique(cluster)[columns].tolist(), np.unique(target)[rows].tolist(), strict=True))
+
+
+def right(target: NDArray[np.int64], cluster: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which images the best one-to-one map puts right, bool [N]; their share is ACC."""
+    found = np.full(len(target), False)
+    for own, stands_for in mapped(target, cluster):
+        found |= (cluster == own) & (target == stands_for)
+    return found
+
+
 def resampled(
     target: NDArray[np.int64], cluster: NDArray[np.int64], times: NDArray[np.integer]
 ) -> dict[str, NDArray[np.float64]]:

@@ -1,0 +1,66 @@
+"""The images in the clusters that were found: which are shown, and which are called wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pcl import config, metrics, orientations, stats
+from pcl.intervals import Images
+from pcl.plan import Plan
+from pcl.report import drawing
+from pcl.report.figures.pictures import Figure
+from pcl.run import execute
+
+
+@pytest.fixture
+def figure(workspace, tiny_config) -> Figure:
+    content = tiny_config.model_dump()
+    content["figures"]["pictures"] = {
+        **{"kind": "pictures", "title": "What is found", "orientation": "personalized", "arm": "nearest"},
+        **{"without": "kmeans", "budgets": [5, 20], "shown": 6, "questions": 4},
+    }
+    return Plan(config.validate(config.Config, content, "params.yaml")).figure("pictures")
+
+
+@pytest.fixture
+def summary(figure) -> Path:
+    for run in figure.runs():
+        execute.train(run)
+    stats.write(stats.collect(figure.runs()), Path("summary.csv"))
+    return Path("summary.csv")
+
+
+def test_one_seed_is_shown_without_answers_and_with_some(figure):
+    assert [(run.arm, run.budget, run.seed) for run in figure.runs()] == [
+        ("kmeans", 0, 0),
+        ("nearest", 5, 0),
+        ("nearest", 20, 0),
+    ]
+
+
+def test_wrong_images_are_those_that_no_renaming_of_clusters_puts_right(figure, summary):
+    for (arm, budget), run in zip(figure._shown(), figure.runs(), strict=True):
+        panel = figure._panel(arm, budget)
+        found = run.folder.read_assignments()["test"]
+        target = orientations.read(run.targets["personalized"].path).test
+        assert panel.acc == pytest.approx(metrics.accuracy(target, found.cluster))
+        for images, wrong in zip(panel.images, panel.wrong, strict=True):
+            assert 0 < len(images) <= 6 and len(set(found.cluster[images])) == 1
+            right = target[images][~wrong]
+            assert len(set(right)) <= 1 and not set(right) & set(target[images][wrong])
+
+
+def test_right_images_are_as_many_as_the_accuracy_says():
+    rng = np.random.default_rng(0)
+    target, cluster = rng.integers(3, size=50), rng.integers(4, size=50)
+    assert metrics.right(target, cluster).mean() == pytest.approx(metrics.accuracy(target, cluster))
+
+
+def test_files_are_the_same_again_and_say_what_they_show(figure, summary):
+    for name in ("one", "two"):
+        drawing.write(figure.drawing(summary), Path(name))
+    for ending in ("png", "csv"):
+        assert Path(f"one.{ending}").read_bytes() == Path(f"two.{ending}").read_bytes()
+    said = figure.description(stats.read(summary), Images(figure.runs()))
+    assert all(f"{panel}: 0." in said for panel in ("k-means, no answer", "5 answers", "20 answers"))
