@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 # Some of them not every installation can read: they are tried, and refused by name, rather than passed over.
-SUFFIXES = frozenset(
-    {".avif", ".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"},
+ENDINGS = (
+    *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
+    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
 )
+"""In small letters; those of files may be in capitals."""
 LISTED = 10
 
 

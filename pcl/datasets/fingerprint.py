@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -31,18 +31,16 @@ class Found(NamedTuple):
     changed: int
 
 
-def find(folder: Path, suffixes: Iterable[str], within: Collection[str] = ()) -> list[Found]:
-    """The files with such an ending below a folder, in the order of their paths; hidden ones are passed over.
+def find(folder: Path, within: Collection[str] = ()) -> list[Found]:
+    """The files below a folder, in the order of their paths; hidden ones are passed over.
 
     Args:
         folder: where to look, folders in it and links to folders included.
-        suffixes: in small letters; those of the files may be in capitals.
         within: the only sub-folders in which to look; all unless given.
 
     Raises:
         UserError: a folder cannot be read.
     """
-    endings = tuple(suffixes)
     found: list[Found] = []
     todo = [(folder / name, f"{name}/") for name in within if (folder / name).is_dir()] if within else [(folder, "")]
     seen: set[str] = set()
@@ -58,7 +56,7 @@ def find(folder: Path, suffixes: Iterable[str], within: Collection[str] = ()) ->
                     continue
                 if entry.is_dir():
                     todo.append((Path(entry.path), f"{prefix}{entry.name}/"))
-                elif entry.name.lower().endswith(endings):
+                else:
                     about = entry.stat(follow_symlinks=entry.is_file())
                     path = f"{prefix}{entry.name}"
                     found.append(Found(path, about.st_size, about.st_mtime_ns, about.st_ctime_ns))

@@ -14,9 +14,10 @@ from pydantic import Field
 
 from pcl import layout
 from pcl.datasets import base, fingerprint, store
-from pcl.datasets.decoding import SUFFIXES, decode_all, listed
+from pcl.datasets.decoding import ENDINGS, LISTED, decode_all, listed
 from pcl.datasets.splits import frozen_permutation, stratified_split
 from pcl.errors import UserError
+from pcl.progress import say
 
 
 class Pictures(base.Dataset):
@@ -62,10 +63,22 @@ class Pictures(base.Dataset):
         return {"train": train, "test": test}
 
     @cached_property
-    def found(self) -> list[fingerprint.Found]:
-        """The pictures; none where the folder is missing."""
+    def _files(self) -> list[fingerprint.Found]:
+        """Pictures and other files; none where the folder is missing."""
         place = self.place()
-        return [] if place is None else fingerprint.find(place, SUFFIXES, self.within())
+        return [] if place is None else fingerprint.find(place, self.within())
+
+    @cached_property
+    def found(self) -> list[fingerprint.Found]:
+        """The pictures, as their endings say."""
+        return [file for file in self._files if file.path.lower().endswith(ENDINGS)]
+
+    @property
+    def left_out(self) -> str:
+        """The other files in words; empty where there are none."""
+        others = [file.path for file in self._files if not file.path.lower().endswith(ENDINGS)]
+        more = f" and {len(others) - LISTED} more" if len(others) > LISTED else ""
+        return f"left out, for no ending of a picture: {', '.join(others[:LISTED])}{more}" if others else ""
 
     @cached_property
     def _values(self) -> list[dict[str, str]]:
@@ -123,7 +136,8 @@ class Pictures(base.Dataset):
 
     def state(self) -> str | None:
         """How many pictures there are, and where."""
-        return f"{len(self.found):,} pictures in {self.place()}" if self.found else None
+        counted = f"{len(self.found):,} pictures in {self.place()}"
+        return "; ".join(filter(None, (counted, self.left_out))) if self.found else None
 
     @cached_property
     def _labels(self) -> NDArray[np.int64] | None:
@@ -150,6 +164,8 @@ class Pictures(base.Dataset):
     def read(self, progress: base.Progress) -> base.Arrays:
         """Both splits, each in the order of paths."""
         place, labels = self.locate(), self._labels
+        if self.left_out:
+            say(f"{self.name}: {self.left_out}")
         members = {split: [self.found[at].path for at in where] for split, where in self._splits.items()}
         images = decode_all(place, members, self.settings.size, self.channels, progress)
         return {

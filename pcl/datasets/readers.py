@@ -55,9 +55,9 @@ def read_cifar(
         UserError: a batch is missing, damaged or not in CIFAR's format.
     """
     wanted = [name for names in batches.values() for name in names]
-    if (place / folder).is_dir():
-        source, contents = place / folder, _files_of_folder(place / folder, wanted)
-    else:
+    source, contents = place / folder, _files_of_folder(place / folder, wanted)
+    # A folder that was half unpacked, or is empty, hides nothing: the archive beside it has all.
+    if len(contents) < len(wanted) and (place / archive).exists():
         source, contents = place / archive, _files_of_archive(place / archive, folder, wanted)
     absent = [name for name in wanted if name not in contents]
     if absent:

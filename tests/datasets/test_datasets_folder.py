@@ -464,3 +464,39 @@ def test_the_manifest_says_what_the_arrays_were_made_from(folder: Path, tmp_path
     assert content["reader"] == "folder" and content["fingerprint"] == dataset.fingerprint()
     assert content["classes"] == ["cat", "dog"] and content["fields"] == {"class": ["cat", "dog"]}
     assert "path" not in content["settings"] and content["settings"]["size"] == 8
+
+
+@pytest.mark.parametrize("name", ["a.JPG", "b.jpe", "c.Jfif", "d.TIFF", "e.ppm", "f.tga", "g.PNG"])
+def test_pictures_with_unusual_endings_are_read(name: str, tmp_path: Path) -> None:
+    picture(tmp_path / "photos" / "plain.png")
+    kind = {".jpe": "JPEG", ".Jfif": "JPEG"}.get(Path(name).suffix)
+    picture(tmp_path / "photos" / name, **({"format": kind} if kind else {}))
+    assert set().union(*read(tmp_path / "photos").values()) == {"plain.png", name}
+
+
+def test_what_is_left_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture without an ending may be among it."""
+    numbered(tmp_path, ["a.png", "b.png"])
+    (tmp_path / "raw").mkdir()
+    for name in ("IMG_0001", "notes.txt", "raw/c.cr2", ".hidden"):
+        (tmp_path / name).write_bytes(b"")
+    dataset = photos(tmp_path)
+    words = "left out, for no ending of a picture: IMG_0001, notes.txt, raw/c.cr2"
+    assert dataset.state() == f"2 pictures in {tmp_path}; {words}"
+    said: list[str] = []
+    monkeypatch.setattr("pcl.datasets.pictures.say", said.append)
+    dataset.read(lambda line: None)
+    assert said == [f"photos: {words}"]
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "1", "I;16"])
+def test_a_picture_of_every_kind_is_as_bright_as_it_was(mode: str, tmp_path: Path) -> None:
+    grey = Image.linear_gradient("L")
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    else:
+        image = grey.quantize(256) if mode == "P" else grey.convert(mode)
+    path = tmp_path / ("x.tif" if mode in ("CMYK", "YCbCr") else "x.png")
+    image.save(path)
+    found = decode(path, 64, 1)[0].astype(float)
+    np.testing.assert_allclose(found.mean(1)[4:-4], np.arange(64)[4:-4] * 4 + 1.5, atol=8)

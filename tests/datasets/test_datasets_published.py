@@ -166,6 +166,18 @@ def test_an_archive_is_never_unpacked(raw: Path, tmp_path: Path) -> None:
     assert sorted(tmp_path.rglob("*")) == before and path in before
 
 
+@pytest.mark.parametrize("kept", [0, 2, 6])
+def test_a_half_unpacked_folder_hides_no_archive(kept: int, raw: Path) -> None:
+    expected = write_cifar10(raw)
+    folder = raw / "cifar10" / "cifar-10-batches-py"
+    content = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    archive(folder)
+    folder.mkdir()
+    for name in list(content)[:kept]:
+        (folder / name).write_bytes(content[name])
+    assert_same(read("cifar10", raw), expected)
+
+
 def test_cifar_damage_is_named(raw: Path) -> None:
     write_cifar10(raw)
     folder = raw / "cifar10" / "cifar-10-batches-py"
