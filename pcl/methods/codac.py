@@ -36,11 +36,11 @@ class CODACSettings(base.LearnerSettings):
     """
 
     strategy: base.Chosen | None = Choice.of("codac")
-    hidden: tuple[PositiveInt, ...] = (256, 256)
+    hidden: tuple[PositiveInt, ...] = (128, 128)
     embedding: PositiveInt = 10
-    pretrain_epochs: NonNegativeInt = 30
-    epochs: PositiveInt = 100
-    patience: PositiveInt = 30
+    pretrain_epochs: NonNegativeInt = 20
+    epochs: PositiveInt = 50
+    patience: PositiveInt = 10
     reconstruction: NonNegativeFloat = 0.01
     sharpness: PositiveFloat = 10.0
     lr: PositiveFloat = 1e-3
@@ -58,7 +58,7 @@ class Method(base.Learner):
     version = 1
     Settings = CODACSettings
     settings: CODACSettings
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"release": {"lr": 1e-4}}
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"release": {"epochs": 100, "patience": 30, "lr": 1e-4}}
 
     def cluster(
         self, inputs: dict[str, NDArray[np.float32]], known: Known, seed: int
@@ -133,7 +133,7 @@ class Method(base.Learner):
 
         s, met = self.settings, 0
         generator = seeds.torch_generator(seed, "codac", stage)
-        adam = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=s.lr)
+        adam = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=s.lr, fused=True)
         for epoch in range(1, epochs + 1):
             short = 0.0
             for some in torch.randperm(len(rows), generator=generator).split(s.batch_size):

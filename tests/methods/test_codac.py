@@ -100,13 +100,13 @@ def test_a_round_asks_each_image_once_about_its_nearest_medoid_by_the_largest_sc
 def test_the_embedding_obeys_the_answers(blobs):
     """Clumps that are apart in the features come together; images that are not placed follow them."""
     features, labels = blobs
-    method = Method(Method.Settings(), 3, 60)
+    method = Method(Method.Settings(hidden=(32,), batch_size=48), 3, 60)
 
     def learn(known):
         return method.cluster({"train": features}, known, 0)["train"]
 
     known = Known(Constraints(240), 60)
-    asked(features, labels, known, learn, **SMALL)
+    asked(features, labels, known, learn, **SMALL | {"per_round": 30})
     p = learn(known)
     groups = neighbourhoods.of(known.closed, 3)
     assert (p[groups.images].argmax(1) == groups.which).all()
