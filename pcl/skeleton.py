@@ -13,7 +13,7 @@ TEMPLATES = PACKAGE / "skeletons"
 
 
 def method(name: str, *, network: bool) -> list[Path]:
-    """Write the file and the page of a new method, which trains a network or clusters pixels as they are stored.
+    """Write the file and the page of a new method, which trains a network of images or clusters features.
 
     Raises:
         UserError: the name is none for a method, is taken, or there are no pages beside the package.
