@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Iterable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,4 +67,6 @@ def _version(path: Path) -> int:
 
 
 def _path(module: str) -> Path:
-    return ROOT.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    spec = find_spec(module)  # a plug-in may lie outside the package's own folder
+    assert spec is not None and spec.origin is not None, module
+    return Path(spec.origin)
