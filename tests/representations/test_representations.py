@@ -1,0 +1,151 @@
+"""What representations promise: one row per image, no labels, and refusal of what cannot be learned on."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pcl.errors import UserError
+from pcl.plan import Plan
+from pcl.representations import store
+from pcl.representations.base import Source, reduced
+from pcl.representations.network import NetworkSettings
+from pcl.representations.network import Representation as Network
+from pcl.representations.pixels import PixelSettings
+from pcl.representations.pixels import Representation as Pixels
+from pcl.run import execute
+
+
+@pytest.fixture
+def images():
+    rng = np.random.default_rng(0)
+    return {name: rng.integers(0, 256, (n, 1, 4, 4), dtype=np.uint8) for name, n in (("train", 30), ("test", 7))}
+
+
+def nothing(layer):
+    raise AssertionError("no network is asked")
+
+
+def test_pixels_are_rows_in_0_1(images):
+    rows = Pixels(PixelSettings(kind="pixels")).features(Source(images, nothing))
+    for split, own in images.items():
+        assert rows[split].dtype == np.float32 and np.allclose(
+            rows[split] * 255, own.reshape(len(own), -1), atol=1e-4
+        )
+
+
+def test_components_keep_distances_and_are_fitted_to_training_images_alone(images):
+    all_of_them = Pixels(PixelSettings(kind="pixels", components=16)).features(Source(images, nothing))
+    pixels = Pixels(PixelSettings(kind="pixels")).features(Source(images, nothing))
+    for split in images:
+        before, after = (np.linalg.norm(r[split][0] - r[split][1]) for r in (pixels, all_of_them))
+        assert after == pytest.approx(before, rel=1e-4)
+    other = images | {"test": images["test"][:3]}
+    few = Pixels(PixelSettings(kind="pixels", components=3)).features(Source(images, nothing))
+    fewer = Pixels(PixelSettings(kind="pixels", components=3)).features(Source(other, nothing))
+    assert few["train"].shape == (30, 3) and np.array_equal(few["train"], fewer["train"])
+    variance = few["train"].var(0)
+    assert (np.diff(variance) <= 0).all()
+
+
+def test_more_components_than_there_are_is_refused(images):
+    with pytest.raises(UserError, match="components: 17, but the training images have at most 16"):
+        reduced({"train": images["train"].reshape(30, -1).astype(np.float32)}, 17)
+
+
+def test_a_network_gives_the_layer_that_is_named(images):
+    asked = []
+    rows = {split: np.ones((len(own), 2), np.float32) for split, own in images.items()}
+
+    def layer(name):
+        asked.append(name)
+        return rows
+
+    settings = NetworkSettings(kind="network", arm="cc", layer="instance")
+    assert Network(settings).features(Source(images, layer)) is rows and asked == ["instance"]
+
+
+@pytest.mark.parametrize("layer", ["features", "instance", "cluster"])
+def test_a_layer_of_a_trained_network_is_what_the_network_computes(workspace, tiny_config, layer):
+    content = tiny_config.model_dump()
+    content["representations"]["cc"] = {"kind": "network", "arm": "cc", "layer": layer}
+    plan = Plan(type(tiny_config).model_validate(content))
+    run = plan.run("digits10-2", "any", "cc", 0)
+    execute.train(run)
+    features = plan.features("digits10-2", "cc", 0)
+    rows = store.read(execute.represent(features))
+    from pcl.run import network
+
+    method, session = network.opened(run)
+    session.network.load_state_dict(run.folder.read_weights())
+    session.network.eval()
+    with torch.inference_mode():
+        seen = method.embed(session.network, session.images.unaugmented(np.arange(5)))
+        expected = seen if layer == "features" else session.network[layer](seen)
+    assert np.allclose(rows["train"][:5], expected.numpy(), atol=1e-4)
+    assert not hasattr(rows["train"], "flags") or not rows["train"].flags.writeable
+
+
+class TestStore:
+    @pytest.fixture
+    def rows(self):
+        rng = np.random.default_rng(0)
+        return {name: rng.normal(size=(n, 3)).astype(np.float32) for name, n in (("train", 9), ("test", 4))}
+
+    def test_rows_come_back_memory_mapped(self, tmp_path, rows):
+        folder = tmp_path / "key" / "seed0"
+        store.write(folder, rows, {"kind": "pixels"})
+        found = store.read(folder)
+        assert all(
+            isinstance(found[split], np.memmap) and np.array_equal(found[split], rows[split]) for split in rows
+        )
+        assert json.loads((folder / "manifest.json").read_text())["spec"] == {"kind": "pixels"}
+
+    def test_what_is_no_number_is_refused(self, tmp_path, rows):
+        rows["test"][1, 1] = np.nan
+        with pytest.raises(UserError, match="features of test images are no numbers"):
+            store.write(tmp_path, rows, {})
+        assert list(tmp_path.iterdir()) == []
+
+    def test_features_that_are_all_equal_are_refused(self, tmp_path, rows):
+        rows["train"][:] = 1
+        with pytest.raises(UserError, match="are equal, so nothing can be learned"):
+            store.write(tmp_path, rows, {})
+
+    @pytest.mark.parametrize("name", ["train.npy", "manifest.json"])
+    def test_damage_is_refused_by_name(self, tmp_path, rows, name):
+        folder = tmp_path / "key" / "seed0"
+        store.write(folder, rows, {})
+        path = folder / name
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 3
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=f"{name}: "):
+            store.read(folder)
+
+    def test_features_of_another_place_are_refused(self, tmp_path, rows):
+        store.write(tmp_path / "one" / "seed0", rows, {})
+        other = tmp_path / "two" / "seed0"
+        other.parent.mkdir()
+        (tmp_path / "one" / "seed0").rename(other)
+        with pytest.raises(UserError, match="damaged, or not the file that was written here"):
+            store.read(other)
+
+
+def test_a_run_sees_several_side_by_side_each_row_of_length_one(workspace, tiny_config):
+    from pcl.run import inputs
+
+    content = tiny_config.model_dump()
+    content["representations"]["few"] = {"kind": "pixels", "components": 5}
+    content["arms"]["kmeans"]["features"] = ["pixels", "few"]
+    plan = Plan(type(tiny_config).model_validate(content))
+    run = plan.run("digits10-2", "any", "kmeans", 0)
+    for features in run.features:
+        execute.represent(features)
+    rows = inputs.features(run)["train"]
+    assert rows.shape == (1408, 64 + 5)
+    assert np.allclose(np.linalg.norm(rows[:, :64], axis=1), 1, atol=1e-5)
+    assert np.allclose(np.linalg.norm(rows[:, 64:], axis=1), 1, atol=1e-5)
+    assert Path(execute.train(run)).exists()
