@@ -7,9 +7,10 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -125,18 +126,19 @@ def _needs(run: Run) -> set[Path]:
     return paths
 
 
-def date_back() -> None:
-    """Give every file under results/ that is dated ahead today's date.
+def date_back(folders: Iterable[str | Path], files: Iterable[str]) -> None:
+    """Give the present date to what is dated ahead among some files and all that some folders hold.
 
     What is made from it would be older than it, which Snakemake takes for damage and deletes. No content depends on
     dates: they come from a clock that was ahead, or from another machine's.
     """
     now = time.time()
-    for folder, _, names in os.walk(RESULTS, followlinks=True):
-        for path in (Path(folder, name) for name in names):
-            with suppress(OSError):  # gone meanwhile, or another owner's
-                if path.stat().st_mtime > now:
-                    os.utime(path)
+    walks = chain.from_iterable(os.walk(folder, followlinks=True) for folder in folders)
+    held = (Path(place, name) for place, _, names in walks for name in names)
+    for path in chain(held, map(Path, files)):
+        with suppress(OSError):  # gone meanwhile, or another owner's
+            if path.stat().st_mtime > now:
+                os.utime(path)
 
 
 def delete(path: Path) -> None:

@@ -155,4 +155,4 @@ def figures(at):
 
 
 shell.prefix(pcl_of_this_folder().replace("{", "{{").replace("}", "}}"))  # single braces would be filled in
-inventory.date_back()
+inventory.date_back([layout.RESULTS, "reports"], ["params.yaml", *code("**/*")])
