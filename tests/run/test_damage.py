@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -175,3 +178,34 @@ def test_without_scores_a_damaged_run_is_trained_again(study, tmp_path):
         if path != run.folder.provenance:
             assert path.read_bytes() == (tmp_path / "whole" / path.name).read_bytes()
     assert not left.exists()
+
+
+def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(study, tmp_path):
+    """Twenty epochs, so that kills meet checkpoints: between two, and while one is written."""
+    content = json.loads(Path("params.yaml").read_text())
+    content["studies"]["tiny"]["training"]["epochs"] = 20
+    folder, draw = tmp_path / "long", np.random.default_rng(TURNS)
+    shutil.copytree("results", folder / "results", ignore=shutil.ignore_patterns("runs", "pretrain"))
+    (folder / "params.yaml").write_text(json.dumps(content))
+    shutil.copytree(folder, tmp_path / "calm")
+    words = [sys.executable, "-m", "pcl", "train", "digits10-2", "any", "cc"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(execute.__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    calm = subprocess.Popen(words, cwd=tmp_path / "calm", env=environment, stderr=subprocess.DEVNULL)
+    run = Plan(config.load(folder / "params.yaml")).run("digits10-2", "any", "cc", 0)
+    kills, dated = 0, 0.0
+    while kills < 2 and not (folder / run.folder.last).exists():
+        process = subprocess.Popen(words, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+        saved = folder / run.folder.checkpoint
+        while process.poll() is None and not (saved.exists() and saved.stat().st_mtime > dated):
+            time.sleep(0.005)
+        time.sleep(draw.uniform(0, 0.1))
+        process.kill()
+        process.wait()
+        kills, dated = kills + 1, saved.stat().st_mtime if saved.exists() else dated
+    assert kills == 2, "it was complete before"
+    assert subprocess.run(words, cwd=folder, env=environment, capture_output=True, check=False).returncode == 0
+    assert calm.wait() == 0
+    files = {path.name for path in (folder / run.path).iterdir()} - {"provenance.json"}
+    assert files == {path.name for path in (tmp_path / "calm" / run.path).iterdir()} - {"provenance.json"}
+    for name in files:
+        assert (folder / run.path / name).read_bytes() == (tmp_path / "calm" / run.path / name).read_bytes()
