@@ -6,7 +6,7 @@ CORES ?= all
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env reports docs test check bench golden mutants
+.PHONY: help env smoke reports docs test check bench golden mutants
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -19,6 +19,11 @@ $(VENV)/requirements.lock: requirements.lock
 	pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	cp requirements.lock $@
 
+smoke: env  ## every rule and a page in .smoke/, in two minutes; its numbers mean nothing
+	mkdir -p .smoke
+	cmp -s tests/params.smoke.yaml .smoke/params.yaml || cp tests/params.smoke.yaml .smoke/params.yaml
+	snakemake --directory .smoke --cores $(CORES)
+
 reports: env  ## every table and figure of the study that params.yaml selects
 	snakemake --cores $(CORES)
 
@@ -28,11 +33,12 @@ docs: env  ## the demo's tables, as they lie in reports/, into docs/results/ and
 test: env  ## the tests, the pipeline at its smallest among them
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2
 
-check: env  ## format, lint, types
+check: env  ## format, lint, types, licences
 	ruff format --check
 	ruff check
 	mypy
 	snakefmt --check --line-length 118 workflow
+	python tests/licences.py
 
 bench: env reports  ## what a training step and a run with nothing to do cost, written to benchmarks/
 	OMP_NUM_THREADS=1 python benchmarks/step.py
