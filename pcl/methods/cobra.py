@@ -24,8 +24,8 @@ class Method(base.Learner):
     """Every image is in the cluster of its super-instance's medoid; a new one in that of the nearest medoid.
 
     Source: van Craenendonck, Dumancic and Blockeel, IJCAI 2017.
-    Differs: medoids about which the answers do not tell enough, where the budget ended early, go to the nearest
-    medoid that has a cluster; so there are K clusters, which COBRA alone would not promise.
+    Differs: medoids about which the answers do not tell enough, where the budget ended early, go with the nearest
+    image that has a cluster; so there are K clusters, which COBRA alone would not promise.
     """
 
     version = 1
@@ -41,11 +41,7 @@ class Method(base.Learner):
         own = choice.settings if choice is not None and choice.name == "cobra" else {}
         wanted = cobra.how_many(cobra.COBRASettings(**own), known.budget, self.clusters)
         groups = cobra.super_instances(rows, wanted, seeds.derive(seed, "strategy", STAGE))
-        cluster = np.full(len(rows), -1)
-        cluster[placed.images] = placed.which
-        sure = groups.medoid[cluster[groups.medoid] >= 0]
-        sure = sure if len(sure) else placed.images
-        of_medoid = cluster[sure][distances(rows[groups.medoid], rows[sure]).argmin(1)]
+        of_medoid = placed.which[distances(rows[groups.medoid], rows[placed.images]).argmin(1)]
         one_hot = np.eye(self.clusters, dtype=np.float32)
         found = {"train": of_medoid[groups.group]}
         for split, others in inputs.items():
