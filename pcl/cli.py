@@ -276,8 +276,11 @@ def train(run: Any, key: str | None) -> None:
     from pcl.run import execute
 
     _expect(key, run.path, run.key)
-    if run.interactive and run.pretraining is not None:
-        execute.pretrain(run)  # no rule asks a person
+    if run.interactive:  # no rule asks a person
+        for features in run.features:
+            execute.represent(features)
+        if run.pretraining is not None:
+            execute.pretrain(run)
     click.echo(execute.train(run))
 
 

@@ -469,7 +469,7 @@ class TestRefusals:
 
     def test_a_study_with_such_a_budget_is_refused_as_a_whole(self, content):
         with pytest.raises(UserError, match="budget: 3 questions for arm pcl"):
-            edited(content, of_study(curve=[3, 30])).check()
+            edited(content, of_study(budgets={"digits10-2": 3, "digits10-4": 30})).check()
 
 
 class TestTakingFromOthers:
@@ -658,7 +658,7 @@ class TestBudgets:
                 "53 questions for arm pcl, but it asks no more than 52",
             ),
             (
-                of_study(curve=[20, 10**6]),
+                of_study(budgets={"digits10-2": 10**6, "digits10-4": 30}),
                 "1000000 questions for arm pcl, but its 1408 training images make only 44352",
             ),
         ],

@@ -10,8 +10,8 @@ from pcl.engine.known import Known
 from pcl.engine.rounds import STAGE
 from pcl.methods import base
 from pcl.neighbourhoods import distances
-from pcl.strategies import cobra
 from pcl.strategies.base import Choice
+from pcl.strategies.super_instances import how_many, super_instances
 
 
 class COBRALabels(base.LearnerSettings):
@@ -38,9 +38,10 @@ class Method(base.Learner):
         """One-hot assignments."""
         placed, rows = self.neighbourhoods(known), inputs["train"]
         choice = self.settings.strategy
-        own = choice.settings if choice is not None and choice.name == "cobra" else {}
-        wanted = cobra.how_many(cobra.COBRASettings(**own), known.budget, self.clusters)
-        groups = cobra.super_instances(rows, wanted, seeds.derive(seed, "strategy", STAGE))
+        given = choice.settings["super_instances"] if choice is not None and choice.name == "cobra" else None
+        groups = super_instances(
+            rows, how_many(given, known.budget, self.clusters), seeds.derive(seed, "strategy", STAGE)
+        )
         of_medoid = placed.which[distances(rows[groups.medoid], rows[placed.images]).argmin(1)]
         one_hot = np.eye(self.clusters, dtype=np.float32)
         found = {"train": of_medoid[groups.group]}

@@ -13,8 +13,11 @@ from pydantic import NonNegativeInt, PositiveInt
 from pcl.config import Strict
 from pcl.constraints import Constraints
 from pcl.neighbourhoods import Neighbourhoods, distances
-from pcl.strategies import base, cobra, coverage, placing
+from pcl.strategies import base, placing
 from pcl.strategies.base import FeatureView, Pair
+from pcl.strategies.super_instances import how_many, super_instances
+
+COUNTED = 10_000  # images over which the gain of coverage is counted
 
 
 class CODACSettings(Strict):
@@ -89,9 +92,8 @@ class Strategy(base.Strategy[FeatureView]):
     def _verify(self, view: FeatureView) -> Iterator[Pair]:
         """Pairs of medoids; once none is left, what places images."""
         questions = min(self.settings.verify, view.known.budget)
-        own = cobra.COBRASettings(super_instances=self.settings.super_instances)
-        wanted = cobra.how_many(own, questions, view.clusters)
-        medoid = cobra.super_instances(view.features, wanted, view.seed).medoid
+        wanted = how_many(self.settings.super_instances, questions, view.clusters)
+        medoid = super_instances(view.features, wanted, view.seed).medoid
         apart = distances(view.features[medoid], view.features[medoid])
         a, b = np.triu_indices(len(medoid), 1)
         order = np.argsort(apart[a, b], kind="stable")
@@ -102,8 +104,7 @@ class Strategy(base.Strategy[FeatureView]):
                 yield int(medoid[i]), int(medoid[j]), {"distance": float(apart[i, j])}
         if not asked:
             placed = placing.Placed(view)
-            gaining = coverage.Strategy(coverage.CoverageSettings(candidates=self.settings.candidates))
-            for image in gaining.images(view, placed, questions):
+            for image in placing.covering(view, placed, questions, self.settings.candidates, COUNTED):
                 yield from placed.place(image, placed.nearest_first(image))
 
     def _round(self, view: FeatureView) -> Iterator[Pair]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 from pydantic import PositiveInt
 
 from pcl.config import Strict
-from pcl.neighbourhoods import distances
 from pcl.strategies import placing
 from pcl.strategies.base import FeatureView
 
@@ -34,17 +32,4 @@ class Strategy(placing.Placing):
 
     def images(self, view: FeatureView, placed: placing.Placed, count: int) -> Iterator[int]:
         """One after another, each with the largest gain after those before it."""
-        rng, n = view.rng("coverage"), len(view.features)
-        free = np.flatnonzero(placed.free)
-        candidates = np.sort(rng.permutation(free)[: self.settings.candidates])
-        counted = np.sort(rng.permutation(n)[: self.settings.counted])
-        others = view.features[counted]
-        apart = distances(view.features[candidates], others)
-        seen = np.flatnonzero(~placed.free)
-        near = distances(others, view.features[seen]).min(1) if len(seen) else np.full(len(counted), apart.max())
-        for _ in range(min(count, len(candidates))):
-            gain = np.maximum(0, near - apart).sum(1)
-            gain[~placed.free[candidates]] = -1
-            best = int(gain.argmax())
-            near = np.minimum(near, apart[best])
-            yield int(candidates[best])
+        return placing.covering(view, placed, count, self.settings.candidates, self.settings.counted)

@@ -197,7 +197,7 @@ class TestBatches:
     def test_views_are_pixels_whatever_the_recipe(self, data):
         unit, strength = (st.floats(0, most).map(lambda x: round(x, 6)) for most in (1, 2))
         recipe = Augmentation(
-            crop_area=tuple(sorted((data.draw(unit), data.draw(unit)))),
+            crop_area=tuple(sorted(data.draw(st.floats(0.001, 1)) for _ in range(2))),
             crop_ratio=tuple(sorted((data.draw(st.floats(0.1, 10)), data.draw(st.floats(0.1, 10))))),
             flip=data.draw(unit),
             jitter=tuple(data.draw(strength) for _ in range(4)),

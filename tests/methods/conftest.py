@@ -54,7 +54,9 @@ def start():
         with seeds.global_torch(seed, "weights"):
             network = method.build(1)
         splits = Images({"train": images, "test": images[: n // 2]}, method.settings, CPU)
-        return method, Session(seed, splits, network, Known(method.constraints(n), budget))
+        known = Known(method.constraints(n), budget)
+        features = np.random.default_rng(1).random((n, 3), dtype=np.float32)
+        return method, Session(seed, splits, network, known, clusters=clusters, features=features)
 
     return make
 

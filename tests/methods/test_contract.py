@@ -14,6 +14,7 @@ from pcl import artifacts, config, registry
 from pcl.oracles import log
 from pcl.plan import Plan
 from pcl.run import execute
+from pcl.seals import SEAL
 
 METHODS = {name: registry.get("pcl.methods", "Method", name) for name in registry.names("pcl.methods", "Method")}
 FOLDER = Path(registry.__file__).parent / "methods"
@@ -194,7 +195,7 @@ def scramble(run):
     rng = np.random.default_rng(0)
     for target in run.targets.values():
         with np.load(target.path) as saved:
-            content = dict(saved)
+            content = {name: array for name, array in saved.items() if name != SEAL}
         noise = {split: rng.integers(run.clusters, size=len(content[split])) for split in ("train", "test")}
         np.savez(target.path, **(content | noise))
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 
@@ -98,7 +99,9 @@ def opened():
         with seeds.global_torch(0, "weights"):
             network = method.build(1)
         shown = Images({"train": images, "test": images}, method.settings, torch.device("cpu"))
-        return method, Session(0, shown, network, Known(method.constraints(IMAGES), method.budget))
+        known = Known(method.constraints(IMAGES), method.budget)
+        features = np.random.default_rng(1).random((IMAGES, 3), dtype=np.float32)
+        return method, Session(0, shown, network, known, clusters=2, features=features)
 
     return start
 

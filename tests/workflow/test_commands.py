@@ -64,7 +64,7 @@ def test_score_agrees_with_the_run_or_says_so(copy):
     recorded["scores"]["personalized"]["test"]["acc"] = 1.0
     (copy / path).unlink()
     (copy / path).write_text(json.dumps(recorded))
-    assert "has other scores" in pcl(copy, "score", path.parent, fails=True)
+    assert f"{path}: damaged" in pcl(copy, "score", path.parent, fails=True)
 
 
 def test_prune_deletes_what_no_report_needs_and_nothing_else(copy):

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from pcl import datasets, metrics, orientations
 from pcl import seed as seeds
 from pcl.config import FigureSettings
 from pcl.report.figures import base
@@ -114,6 +113,8 @@ class Figure(base.Figure):
         return self.plan.run(self.task, self.settings.orientation, arm, seed, budget or None)
 
     def _panel(self, arm: str, budget: int) -> Panel:
+        from pcl import metrics, orientations
+
         run = self._run(arm, budget)
         found = run.folder.read_assignments()["test"]
         target = orientations.read(run.targets[self.settings.orientation].path).test[found.index]
@@ -128,6 +129,8 @@ class Figure(base.Figure):
 
     def _draw(self, panels: list[Panel], ink: str) -> Canvas:
         from matplotlib.figure import Figure as Canvas
+
+        from pcl import datasets
 
         arm, budget = list(self._shown())[-1]
         run = self._run(arm, budget)
@@ -179,6 +182,8 @@ def _frame(ax: Axes, columns: int, rows: int) -> None:
 
 def _by_target(target: NDArray[np.int64], cluster: NDArray[np.int64], clusters: int) -> list[int]:
     """The clusters in the order of the target clusters that they are mapped to, so that panels can be compared."""
+    from pcl import metrics
+
     chosen = dict(metrics.mapped(target, cluster))
     return sorted(range(clusters), key=lambda own: chosen.get(own, clusters))
 
