@@ -79,7 +79,8 @@ def damage(plan: Plan) -> tuple[int, list[str]]:
         steps |= {target.path: partial(orientations.read, target.path) for target in run.targets.values()}
         steps |= {own.last: partial(store.read, own.path) for own in run.features}
         steps |= {made.folder.last: made.folder.check for made in (run.pretraining, run) if made is not None}
-    for path in filter(None, map(plan.precomputed, plan.config.figures)):
+    shown = [name for name in plan.reports if name in plan.config.figures]
+    for path in filter(None, map(plan.precomputed, shown)):
         steps[path] = partial(artifacts.read_arrays, path)
     there = [step for path, step in steps.items() if path.exists()]
     return len(there), _said(there)

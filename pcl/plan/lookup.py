@@ -50,7 +50,7 @@ class Plans:
         """The study in which the precomputed part of a figure carries a key; raises UserError if there is none."""
         wanted = layout.FIGURE.path(figure=figure, key=key)
         for plan in self.studies.values():
-            if plan.precomputed(figure) == wanted:
+            if plan.concerns(figure) and plan.precomputed(figure) == wanted:
                 return plan
         raise UserError(f"{wanted}: no study of params.yaml has this file")
 
