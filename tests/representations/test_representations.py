@@ -125,6 +125,13 @@ class TestStore:
         with pytest.raises(UserError, match=f"{name}: "):
             store.read(folder)
 
+    @pytest.mark.parametrize("name", ["train.npy", "manifest.json"])
+    def test_a_file_that_is_gone_is_named(self, tmp_path, rows, name):
+        store.write(tmp_path, rows, {})
+        (tmp_path / name).unlink()
+        with pytest.raises(UserError, match=f"{name}: "):
+            store.read(tmp_path)
+
     def test_features_of_another_place_are_refused(self, tmp_path, rows):
         store.write(tmp_path / "one" / "seed0", rows, {})
         other = tmp_path / "two" / "seed0"
@@ -149,3 +156,16 @@ def test_a_run_sees_several_side_by_side_each_row_of_length_one(workspace, tiny_
     assert np.allclose(np.linalg.norm(rows[:, :64], axis=1), 1, atol=1e-5)
     assert np.allclose(np.linalg.norm(rows[:, 64:], axis=1), 1, atol=1e-5)
     assert Path(execute.train(run)).exists()
+
+
+def test_missing_features_and_too_many_components_are_named(workspace, tiny_config):
+    from pcl.run import inputs
+
+    content = tiny_config.model_dump()
+    content["representations"]["many"] = {"kind": "pixels", "components": 500}
+    content["arms"]["kmeans"]["features"] = ["many"]
+    run = Plan(type(tiny_config).model_validate(content)).run("digits10-2", "any", "kmeans", 0)
+    with pytest.raises(UserError, match="many"):
+        inputs.features(run)
+    with pytest.raises(UserError, match=r"representations\.many: components: 500"):
+        execute.represent(run.features[0])
