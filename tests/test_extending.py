@@ -141,6 +141,7 @@ def test_pictures_strategy_and_oracle_work_together(copy):
     pcl = ("pcl", "--params", "own.yaml")
     copy.run(*pcl, "prepare", "photos")
     copy.run(*pcl, "relabel", "photos-2", "light")
+    copy.run(*pcl, "represent", "photos-2", "pixels")
     folder = copy.path / copy.run(*pcl, "train", "photos-2", "light", "looks").split()[-1]
     content = json.loads((folder / "metrics.json").read_text())
     assert content["questions"]["asked"] == 7 and content["scores"]["light"]["test"]["acc"] >= 0.5
