@@ -183,7 +183,7 @@ def test_without_scores_a_damaged_run_is_trained_again(study, tmp_path):
 def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(study, tmp_path):
     """Twenty epochs, so that kills meet checkpoints: between two, and while one is written."""
     content = json.loads(Path("params.yaml").read_text())
-    content["studies"]["tiny"]["training"]["epochs"] = 20
+    content["studies"]["tiny"]["training"] |= {"epochs": 20, "batch_size": 704, "evaluate_every": 20}
     folder, draw = tmp_path / "long", np.random.default_rng(TURNS)
     shutil.copytree("results", folder / "results", ignore=shutil.ignore_patterns("runs", "pretrain"))
     (folder / "params.yaml").write_text(json.dumps(content))
