@@ -6,7 +6,6 @@ Heavy imports stay inside the commands, so that `pcl --help` and the aggregating
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -16,14 +15,9 @@ from typing import Any
 import click
 
 from pcl import config as configuration
-from pcl import layout, numerics
+from pcl import layout, numerics, reporting
 from pcl.errors import UserError
-
-STUDY = click.option("--study", help="The study whose settings count; the one params.yaml selects unless given.")
-SEED = click.option("--seed", type=int, default=0, show_default=True)
-BUDGET = click.option("--budget", type=int, help="Questions; the study's budget for the task unless given.")
-KEY = click.option("--key", help="Stop unless the path to be written carries this key.")
-THREADS = click.option("--threads", type=int, default=1, show_default=True, help="Processor threads of torch.")
+from pcl.options import BUDGET, KEY, SEED, STUDY, THREADS, plan_of, use_threads
 
 
 class Commands(click.Group):
@@ -56,17 +50,6 @@ def main(ctx: click.Context, params: Path) -> None:
     ctx.obj = params
 
 
-def _plan(ctx: click.Context, study: str | None) -> Any:
-    from pcl.plan import Plan
-
-    return Plan(configuration.load(ctx.obj), study)
-
-
-def _threads(count: int) -> None:
-    """Torch and scikit-learn read the variable when they are imported, which is inside the commands."""
-    os.environ["OMP_NUM_THREADS"] = str(count)
-
-
 def _expect(key: str | None, path: Path, found: str) -> None:
     if key is not None and key != found:
         raise UserError(
@@ -91,7 +74,7 @@ def check(ctx: click.Context, verify: bool, study: str | None) -> None:
     for name, each in plans.studies.items():
         runs = each.all_runs()
         click.echo(f"study {name}: {sum(run.folder.complete for run in runs)} of {len(runs)} runs complete")
-    plan = _plan(ctx, study)
+    plan = plan_of(ctx, study)
     for name, state in inventory.state_of_data(plan):
         click.echo(f"data {name}: " + state.replace("\n", "\n  "))
     if verify:
@@ -140,7 +123,7 @@ def runs(
     """List the runs of a study: what `snakemake PATH` makes, and whether it is complete."""
     from pcl import inventory
 
-    found = inventory.runs(_plan(ctx, study), report, arm, task)
+    found = inventory.runs(plan_of(ctx, study), report, arm, task)
     if as_json:
         click.echo(json.dumps([inventory.described(run) for run in found], indent=2))
         return
@@ -176,7 +159,7 @@ def data(ctx: click.Context, dataset: str, to: Path | None, source: str | None) 
     from pcl.datasets.download import download
 
     published = dataset in datasets.registry()
-    chosen = datasets.make(dataset, {}, to) if published else _plan(ctx, None).data_set(dataset).dataset
+    chosen = datasets.make(dataset, {}, to) if published else plan_of(ctx, None).data_set(dataset).dataset
     with progress.console.status(dataset) as status:
         paths = download(chosen, source, status.update)
     for path in paths:
@@ -191,7 +174,7 @@ def prepare(ctx: click.Context, dataset: str, key: str | None) -> None:
     """Read a data set from its own files into arrays with a manifest."""
     from pcl import datasets
 
-    data = _plan(ctx, None).data_set(dataset)
+    data = plan_of(ctx, None).data_set(dataset)
     _expect(key, data.path, data.key)
     datasets.prepare(data.dataset, data.path)
 
@@ -205,7 +188,7 @@ def relabel(ctx: click.Context, task: str, orientation: str, key: str | None) ->
     """Map a data set's classes to the target clusters of an orientation."""
     from pcl import datasets, orientations
 
-    target = _plan(ctx, None).target(task, orientation)
+    target = plan_of(ctx, None).target(task, orientation)
     if target is None:
         raise UserError(f"tasks.{task}.orientations.{orientation}: null, so there are no target clusters to write")
     _expect(key, target.path, target.key)
@@ -224,10 +207,10 @@ def represent(
     ctx: click.Context, task: str, name: str, seed: int, study: str | None, threads: int, key: str | None
 ) -> None:
     """Make features of all images of a task, without any answer."""
-    plan = _plan(ctx, study)
+    plan = plan_of(ctx, study)
     features = plan.features(task, name, seed)
     _expect(key, features.path, features.key)
-    _threads(threads)
+    use_threads(threads)
     numerics.want(plan.study.numerics)
     from pcl.run import execute
 
@@ -250,8 +233,8 @@ def _on_a_run(command: Callable[[Any, str | None], None]) -> Callable[..., None]
         threads: int, key: str | None,
     ) -> None:  # fmt: skip
         task, orientation, arm = place
-        run = _plan(ctx, study).run(task, orientation, arm, seed, budget)
-        _threads(threads)
+        run = plan_of(ctx, study).run(task, orientation, arm, seed, budget)
+        use_threads(threads)
         numerics.want(run.numerics)
         command(run, key)
 
@@ -300,77 +283,5 @@ def score(ctx: click.Context, path: Path) -> None:
         raise UserError(f"{run.folder.last}: has other scores; {seals.remake(run.folder.last)}")
 
 
-@main.command()
-@click.option(
-    "--out", type=layout.path, required=True, help="The CSV to write: a row per run, orientation and split."
-)
-@click.option("--report", "reports", multiple=True, help="A table or figure; all of them unless given.")
-@STUDY
-@click.pass_context
-def collect(ctx: click.Context, out: Path, reports: tuple[str, ...], study: str | None) -> None:
-    """Gather the scores of the runs behind tables and figures."""
-    from pcl import stats
-
-    plan = _plan(ctx, study)
-    runs = {run.path: run for report in reports or plan.reports for run in plan.runs(report)}
-    stats.write(stats.collect(runs.values()), out)
-
-
-@main.command()
-@click.argument("figure")
-@click.option("--out", type=layout.path, required=True, help="The .npz to write.")
-@STUDY
-@THREADS
-@click.pass_context
-def precompute(ctx: click.Context, figure: str, out: Path, study: str | None, threads: int) -> None:
-    """Compute what takes long in a figure, such as features in two dimensions."""
-    plan = _plan(ctx, study)
-    _threads(threads)
-    numerics.want(plan.study.numerics)
-    plan.figure(figure).precompute(out)
-
-
-@main.command()
-@click.argument("name")
-@click.option("--summary", type=layout.path, required=True, help="What `pcl collect` wrote.")
-@click.option("--out", type=layout.path, required=True, help="Where to write, less the endings .csv, .md and .tex.")
-@STUDY
-@click.pass_context
-def table(ctx: click.Context, name: str, summary: Path, out: Path, study: str | None) -> None:
-    """Fill one table."""
-    from pcl import stats
-    from pcl.intervals import Images
-    from pcl.report import tables
-
-    plan = _plan(ctx, study)
-    tables.write(tables.build(plan, name, stats.read_of(summary, plan.runs(name)), Images(plan.runs(name))), out)
-
-
-@main.command()
-@click.argument("name")
-@click.option("--source", type=layout.path, required=True, help="What `pcl collect` or `pcl precompute` wrote of it.")
-@click.option(
-    "--out", type=layout.path, required=True, help="Where to write, less the endings .svg, .png, .pdf and .csv."
-)
-@STUDY
-@click.pass_context
-def figure(ctx: click.Context, name: str, source: Path, out: Path, study: str | None) -> None:
-    """Draw one figure."""
-    from pcl.report import drawing
-
-    drawing.write(_plan(ctx, study).figure(name).drawing(source), out)
-
-
-@main.command()
-@click.option("--summary", type=layout.path, required=True, help="What `pcl collect` wrote of all reports.")
-@click.option("--figure", "drawn", type=layout.path, multiple=True, help="An SVG that `pcl figure` wrote.")
-@click.option("--out", type=layout.path, required=True, help="The page to write, beside the tables and figures.")
-@STUDY
-@click.pass_context
-def page(ctx: click.Context, summary: Path, drawn: tuple[Path, ...], out: Path, study: str | None) -> None:
-    """Put the tables, the figures and every run on one page."""
-    from pcl import stats
-    from pcl.report import page as report
-
-    plan = _plan(ctx, study)
-    report.write(plan, stats.read_of(summary, plan.all_runs()), drawn, out)
+for _command in reporting.COMMANDS:
+    main.add_command(_command)

@@ -196,7 +196,7 @@ class TestAsAProcess:
     def test_the_threads_asked_for_are_those_of_torch(self):
         """OpenMP reads its variable once, so it must be set before torch is imported."""
         code = (
-            "from pcl import cli; cli._threads(1); import os, torch\n"
+            "from pcl import options; options.use_threads(1); import os, torch\n"
             "print(torch.get_num_threads(), os.environ['OMP_NUM_THREADS'])"
         )
         result = self.run("-c", code)

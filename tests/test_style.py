@@ -176,6 +176,7 @@ STAGES = (
     ("run",),
     ("stats", "intervals", "inventory"),
     ("report",),
+    ("options", "reporting"),
     ("skeleton", "cli", "__main__"),
 )
 RANK = {name: rank for rank, names in enumerate(STAGES) for name in names}

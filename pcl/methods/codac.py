@@ -13,6 +13,7 @@ from pcl import seed as seeds
 from pcl.engine.known import Known
 from pcl.errors import UserError
 from pcl.methods import base
+from pcl.neighbourhoods import distances
 from pcl.strategies import codac
 from pcl.strategies.base import Choice
 
@@ -80,8 +81,8 @@ class Method(base.Learner):
         with torch.no_grad():
             centres = encoder(rows["train"][medoid])
             for split, own in rows.items():
-                weight = 1 / torch.cdist(encoder(own), centres).clamp_min(1e-6)
-                p = (weight / weight.sum(1, keepdim=True)).numpy()
+                weight = 1 / np.maximum(distances(encoder(own).numpy(), centres.numpy()), 1e-6)
+                p = (weight / weight.sum(1, keepdims=True)).astype(np.float32)
                 found[split] = np.pad(p, ((0, 0), (0, self.clusters - groups.count)))
         return found
 
@@ -116,11 +117,12 @@ class Method(base.Learner):
         said = (must | cannot).any(1).nonzero()[:, 0]
         must, cannot = must[said], cannot[said]
         with torch.no_grad():
-            apart = torch.pdist(encoder(rows[medoid]))
-            near, far = float(apart.min() / 3) ** 2, float(apart.mean()) ** 2
+            centres = encoder(rows[medoid]).numpy()
+        apart = distances(centres, centres)[np.triu_indices(len(centres), 1)]
+        near, far = float(apart.min() / 3) ** 2, float(apart.mean()) ** 2
 
         def answers() -> dict[str, Tensor]:
-            squares = torch.cdist(encoder(rows[said]), encoder(rows[medoid])).square()
+            squares = (encoder(rows[said])[:, None] - encoder(rows[medoid])).square().sum(2)
             return losses.medoids.medoid_losses(squares, must, cannot, near, far, s.embedding, s.sharpness)
 
         self._train(encoder, decoder, rows, s.epochs, seed, "train", answers)

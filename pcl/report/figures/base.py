@@ -44,9 +44,9 @@ class Figure(ABC):
         self.plan, self.name, self.settings = plan, name, plan.config.figures[name]
 
     @property
-    @abstractmethod
     def task(self) -> str:
-        """The task that it shows."""
+        """The task that it shows: the study's task for ablations, where the kind says no other."""
+        return self.plan.study.ablation
 
     @property
     @abstractmethod

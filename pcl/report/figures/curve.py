@@ -54,11 +54,6 @@ class Figure(base.Figure):
     settings: CurveSettings
 
     @property
-    def task(self) -> str:
-        """The study's task for ablations."""
-        return self.plan.study.ablation
-
-    @property
     def orientations(self) -> list[str]:
         """The one of its settings."""
         return [self.settings.orientation]

@@ -63,11 +63,6 @@ class Figure(base.Figure):
     settings: PicturesSettings
 
     @property
-    def task(self) -> str:
-        """The study's task for ablations."""
-        return self.plan.study.ablation
-
-    @property
     def orientations(self) -> list[str]:
         """The one of its settings."""
         return [self.settings.orientation]
