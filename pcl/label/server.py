@@ -57,6 +57,33 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def prepared(session: Session, library: Library, port: int = 0) -> tuple[Server, socket.socket, str]:
+    """A server that has not begun, the socket that it listens on, and the link that lets a browser in.
+
+    Raises:
+        UserError: the port is taken.
+    """
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((LOOPBACK, port))
+    except OSError as error:
+        listener.close()
+        raise UserError(f"port {port}: {error.strerror}; leave it out, and a free one is taken") from error
+    listener.listen()
+    port, token = listener.getsockname()[1], secrets.token_urlsafe(24)
+    views = Views(session, library)
+    config = uvicorn.Config(
+        application(views, token=token, port=port),
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=2,
+    )
+    return Server(config, views.feed.end), listener, f"http://{LOOPBACK}:{port}/?token={token}"
+
+
 def serve(
     session: Session, library: Library, *, port: int = 0, show: Callable[[str], object] = webbrowser.open
 ) -> None:
@@ -71,23 +98,7 @@ def serve(
     Raises:
         UserError: the port is taken.
     """
-    token = secrets.token_urlsafe(24)
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((LOOPBACK, port))
-        except OSError as error:
-            raise UserError(f"port {port}: {error.strerror}; leave it out, and a free one is taken") from error
-        listener.listen()
-        port = listener.getsockname()[1]
-        views = Views(session, library)
-        config = uvicorn.Config(
-            application(views, token=token, port=port),
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=2,
-        )
-        show(f"http://{LOOPBACK}:{port}/?token={token}")
-        Server(config, views.feed.end).run(sockets=[listener])
+    server, listener, link = prepared(session, library, port)
+    with listener:
+        show(link)
+        server.run(sockets=[listener])
