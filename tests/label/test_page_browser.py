@@ -17,10 +17,16 @@ from playwright.sync_api import Page, expect, sync_playwright
 from pcl.label import server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 PATIENCE = 60_000  # milliseconds; a machine that builds has others to serve
 TRIANGLE = [(0, shown.EACH, False), (1, shown.EACH, False), (0, 1, True)]
@@ -117,7 +123,9 @@ class TestKeys:
 
     def test_held_ones_and_those_of_a_field_are_no_answers(self, page, served):
         session, _ = served
-        page.evaluate("document.dispatchEvent(new KeyboardEvent('keydown', {key: 'y', repeat: true, bubbles: true}))")
+        page.evaluate(
+            "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'y', repeat: true, bubbles: true}))"
+        )
         page.locator("#criterion").fill("yes, no, or so")
         page.locator("#criterion").press("Backspace")
         page.locator("#criterion").press("Enter")
@@ -141,7 +149,7 @@ class TestKeys:
     def test_space_means_not_sure_after_a_click_too(self, page, served):
         session, _ = served
         before = asked(page)
-        page.get_by_role("button", name="Different").click()
+        page.locator('[data-reply="different"]').click()
         page.wait_for_function("before => document.body.dataset.shown !== before", arg=before)
         press(page, "Space")
         assert session.standing[-1].pairs[0][2] is None

@@ -2,7 +2,7 @@
 import { get, post, tab } from "./api.js";
 import { $ } from "./dom.js";
 
-export const app = { state: null, busy: false, view: "asks", clash: null };
+export const app = { state: null, busy: "", view: "asks", clash: null };
 const watchers = [];
 
 export const watch = (watcher) => watchers.push(watcher);
@@ -50,26 +50,35 @@ export async function refresh() {
   }
 }
 
+let pending = null;
+
 // Does something on the server. Gives the new state, or null where it was refused; then the page says why.
+// While an answer is under way, further keys are about a question that nobody has seen: they are dropped. What says
+// something about the session leaves the question as it is, and is waited for.
 export async function act(path, body = {}) {
+  if (app.busy === "session") await pending;
   if (app.busy || !app.state) return null;
   if (!app.state.session.writer) {
     onlooker();
     return null;
   }
-  app.busy = true;
-  let clash = null;
+  app.busy = path;
+  pending = send(path, body);
+  const clash = await pending;
+  if (clash) app.clash(clash, path === "resolve" ? body.drop : []);
+  return clash === null ? app.state : null;
+}
+
+// The contradiction that the server refuses; false for another refusal; null where all is well.
+async function send(path, body) {
   try {
-    const state = await post(path, body);
+    show(await post(path, body));
     calm();
-    show(state);
-    return state;
-  } catch (refusal) {
-    clash = refused(refusal, path);
     return null;
+  } catch (refusal) {
+    return refused(refusal, path);
   } finally {
-    app.busy = false;
-    if (clash) app.clash(clash, path === "resolve" ? body.drop : []);
+    app.busy = "";
   }
 }
 
@@ -86,14 +95,14 @@ function refused(refusal, path) {
   } else {
     warn(refusal.message || `That did not work (${path}, ${refusal.status}).`);
   }
-  return null;
+  return false;
 }
 
 export function listen() {
   const events = new EventSource(`/api/events?tab=${tab}`);
   events.addEventListener("fit", (event) => {
     $("status").classList.toggle("fitting", JSON.parse(event.data).state === "started");
-    if (JSON.parse(event.data).state === "finished" && !app.busy) refresh();
+    if (JSON.parse(event.data).state === "finished") Promise.resolve(pending).then(refresh);
   });
   events.addEventListener("writer", refresh);
   events.addEventListener("trouble", (event) => warn(JSON.parse(event.data).error));
