@@ -84,7 +84,7 @@ class Library:
             UserError: it cannot be made again.
         """
         path = _thumbnail(self.place, self.pictures[image].sha256)
-        if not path.exists():
+        if not self.thumbnailed(image):
             try:
                 taken = thumbnails.take(self.file(image))
             except thumbnails.Refused as error:
@@ -99,6 +99,10 @@ class Library:
         with suppress(thumbnails.Refused):
             return thumbnails.large(self.file(image), self.pictures[image].sha256)
         return self.thumbnail(image).read_bytes()
+
+    def thumbnailed(self, image: int) -> bool:
+        """Whether a picture's thumbnail is there."""
+        return _thumbnail(self.place, self.pictures[image].sha256).exists()
 
     def file(self, image: int) -> Path:
         """The original, if it is still there."""

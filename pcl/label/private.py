@@ -57,7 +57,18 @@ def private_folder(path: Path) -> Path:
 
 @contextmanager
 def locked(place: Path) -> Iterator[None]:
-    """Wait until nobody else changes what is known about the folder, and keep it so."""
-    with (place / ".lock").open("ab") as file:
+    """Wait until nobody else changes what is known about the folder, and keep it so.
+
+    Raises:
+        UserError: the place cannot be written.
+    """
+    path = place / ".lock"
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); change the rights of its folder") from error
+    try:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(file)
