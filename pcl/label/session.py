@@ -182,14 +182,14 @@ class Session:
             pairs = asked.pairs(reply, group, list(chosen), self._questions())
             self._add(asked.kind, Change(pairs, []), image=asked.image, seconds=seconds)
 
-    def settle(self, pair: tuple[int, int], same: bool, keep: str, drop: tuple[int, int] | None = None) -> None:
+    def settle(self, pair: tuple[int, int], same: bool, keep: str, drop: Iterable[tuple[int, int]] = ()) -> None:
         """Settle an answer that contradicts earlier ones.
 
         Args:
             pair: that the answer is about.
             same: what it says.
             keep: "new", "old" or "unsure".
-            drop: the earlier answer that no longer counts where the new one is kept.
+            drop: the earlier answers that no longer count where the new one is kept.
 
         Raises:
             Contradiction: yet other answers say the opposite; nothing was kept.
@@ -198,9 +198,11 @@ class Session:
         with self.lock:
             withdraws = []
             if keep == "new":
-                if drop is None or (dropped := (min(drop), max(drop))) not in self.said:
-                    raise UserError(f"drop: {drop} is no earlier answer; name the pair that no longer counts")
-                withdraws = [dropped]
+                withdraws = [(min(each), max(each)) for each in drop]
+                if not withdraws or not set(withdraws) <= set(self.said):
+                    raise UserError(f"drop: {drop} are no earlier answers; name the pairs that no longer count")
+                if (own := (min(pair), max(pair))) in self.said:  # it was flipped
+                    withdraws.append(own)
             elif keep not in ("old", "unsure"):
                 raise UserError(f"keep: {keep!r} is none of new, old, unsure")
             kept = {"new": same, "old": not same, "unsure": None}[keep]
@@ -385,7 +387,7 @@ class Session:
     def shown(self) -> list[Group]:
         """The groups, the most doubtful first."""
         with self.lock:
-            names = self._names()
+            names = self.names()
             inferred: dict[int, list[tuple[int, float]]] = {founder: [] for founder in self.groups.founders}
             if self.found is not None:
                 owner = [self.groups.of.get(founder) for founder in self._columns]
@@ -400,7 +402,8 @@ class Session:
             ]
             return sorted(found, key=lambda group: -group.doubt)
 
-    def _names(self) -> dict[int, str]:
+    def names(self) -> dict[int, str]:
+        """What the person calls groups, by founder; those without a name are not in it."""
         named = [event for event in self.standing if event.kind == "rename"]
         return {self.groups.of[event.image]: event.name or "" for event in named if event.image in self.groups.of}
 
