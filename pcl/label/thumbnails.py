@@ -82,7 +82,7 @@ def take(path: Path) -> Taken:
             width, height = image.size
             _size_fits(image)
             small = _shrunk(image, THUMBNAIL)
-            # Not before: the metadata of a PNG may lie behind its pixels, and a damaged one fails only the first time.
+            # Not before: the metadata of a PNG may lie behind its pixels, and a damaged one fails only once.
             if _orientation(image) in QUARTER_TURNS:
                 width, height = height, width
         file.seek(0)
