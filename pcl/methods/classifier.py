@@ -26,6 +26,7 @@ class Method(base.Learner):
     """
 
     version = 1
+    finds_clusters = True
     Settings = ClassifierSettings
     settings: ClassifierSettings
 
@@ -35,11 +36,10 @@ class Method(base.Learner):
         """The soft maximum of the decision values, or the probabilities of the logistic model."""
         placed = self.neighbourhoods(known)
         if placed.count == 1:
-            return {
-                split: np.eye(self.clusters, dtype=np.float32)[np.zeros(len(x), int)] for split, x in inputs.items()
-            }
+            one_hot = np.eye(self.width(placed), dtype=np.float32)
+            return {split: one_hot[np.zeros(len(rows), int)] for split, rows in inputs.items()}
         model = self._model().fit(inputs["train"][placed.images], placed.which)
-        return {split: self._probabilities(model, rows) for split, rows in inputs.items()}
+        return {split: self._probabilities(model, rows, self.width(placed)) for split, rows in inputs.items()}
 
     def _model(self) -> Any:
         from sklearn.linear_model import LogisticRegression
@@ -49,11 +49,11 @@ class Method(base.Learner):
             return SVC(C=self.settings.c)
         return LogisticRegression(C=self.settings.c, max_iter=1000)
 
-    def _probabilities(self, model: Any, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _probabilities(self, model: Any, rows: NDArray[np.float32], width: int) -> NDArray[np.float32]:
         """p [N, K]; clusters without a placed image have none."""
         from scipy.special import softmax
 
-        found = np.zeros((len(rows), self.clusters), np.float32)
+        found = np.zeros((len(rows), width), np.float32)
         if self.settings.model == "logistic":
             found[:, model.classes_] = model.predict_proba(rows)
             return found
