@@ -190,6 +190,7 @@ class Beliefs:
 
     def _restore(self, saved: tuple[list[int], list[list[int]]]) -> None:
         self.label, self._votes = list(saved[0]), [list(votes) for votes in saved[1]]
+        self._labels = len(self._votes[0]) if self._votes else self._labels
 
 
 def settled(answers: Iterable[Answer], clusters: int | None) -> Beliefs:

@@ -131,7 +131,7 @@ def runs(
         return
     for run in found:
         click.echo(f"{'complete' if run.folder.complete else 'missing '}  {run.folder.last}")
-    for line in inventory.lacking(plan_of(ctx, study)):
+    for line in inventory.lacking(plan_of(ctx, study), arm):
         click.echo(line, err=True)
     click.echo(f"{sum(run.folder.complete for run in found)} of {len(found)} complete", err=True)
 

@@ -41,7 +41,7 @@ class Method(base.Learner):
         choice = self.settings.strategy
         given = choice.settings["super_instances"] if choice is not None and choice.name == "cobra" else None
         groups = super_instances(
-            rows, how_many(given, known.budget, self.given), seeds.derive(seed, "strategy", STAGE)
+            rows, how_many(given, known.budget, self.width(placed)), seeds.derive(seed, "strategy", STAGE)
         )
         of_medoid = placed.which[distances(rows[groups.medoid], rows[placed.images]).argmin(1)]
         one_hot = np.eye(self.width(placed), dtype=np.float32)

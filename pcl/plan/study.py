@@ -134,16 +134,16 @@ class Plan:
 
     def lacking(self, item: Table) -> set[tuple[str, str]]:
         """(arm, task) of what a table leaves out, as the arm needs K and the task has none."""
-        return {(arm, task) for task in self.tasks(item) for arm in item.arms if self._needs_clusters(task, arm)}
+        return {(arm, task) for task in self.tasks(item) for arm in item.arms if self.needs_clusters(task, arm)}
 
-    def _needs_clusters(self, task: str, arm: str) -> bool:
+    def needs_clusters(self, task: str, arm: str) -> bool:
         """Whether an arm cannot run on a task for want of K: by itself, or by what it takes from another one."""
         if self._task(task).clusters is not None:
             return False
         chosen = self._arm(arm)
         named = [other for name in chosen.features for other in self.config.representations[name].named]
         others = [name for name in (chosen.source, chosen.answers, *named) if name is not None]
-        return not self._method(arm).finds_clusters or any(self._needs_clusters(task, other) for other in others)
+        return not self._method(arm).finds_clusters or any(self.needs_clusters(task, other) for other in others)
 
     def figure(self, name: str) -> Any:
         """A figure, of its kind (`pcl/report/figures/base.py`); raises UserError where there is none."""
@@ -165,7 +165,7 @@ class Plan:
         for task in self.study.tasks:
             for arm in arms:
                 for orientation in self.orientations(task) if self._method(arm).supervised else (ANY,):
-                    if self._can_answer(task, orientation, arm) and not self._needs_clusters(task, arm):
+                    if self._can_answer(task, orientation, arm) and not self.needs_clusters(task, arm):
                         yield self.run(task, orientation, arm, seed)
 
     def pretrains(self, arm: str, name: str) -> bool:
