@@ -87,7 +87,8 @@ def content(run: Run, labels: Labels) -> dict[str, Any]:
         "spec": run.spec,
         "data": {"name": run.data.name, "sha256": {name: a.sha256 for name, a in manifest.arrays.items()}},
         "scores": scores(labels, assigned),
-        "shares": {split: metrics.shares(found.cluster, run.clusters) for split, found in assigned.items()},
+        "shares": {split: metrics.shares(found.cluster, run.clusters or 0) for split, found in assigned.items()},
+        "clusters": {"given": run.clusters, "found": {s: len(set(a.cluster.tolist())) for s, a in assigned.items()}},
         "questions": questions(run, inputs.answered(run, manifest.n["train"])),
         "epochs": run.folder.epochs(),
     }
