@@ -65,7 +65,8 @@ def train(run: Run) -> Path:
         folder.begin()
         make = _train if run.method.network else _cluster
         made = _provenance(run, make(run, labels), started)
-    folder.write_last(scores.content(run, labels), made)
+    manifest = datasets.load(run.data.path).manifest
+    folder.write_last(scores.content(run, labels, manifest.n["train"], manifest), made)
     return run.path
 
 
@@ -112,12 +113,6 @@ def layer_of(run: Run, layer: str = "features", *, trained: bool = True) -> Rows
         return method.layer(module, images, layer)
 
     return {split: session.predict(rows, split).numpy() for split in session.images.splits}
-
-
-def score(run: Run) -> dict[str, Any]:
-    """The scores of the assignments that a run has written, computed anew."""
-    run.folder.needed(run.folder.assignments, run.arm)
-    return scores.scores(inputs.labels(run), run.folder.read_assignments())
 
 
 def _train(run: Run, labels: Labels) -> str:
