@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pcl import artifacts, progress
 from pcl.errors import UserError, did_you_mean
-from pcl.label import pretrained, thumbnails
+from pcl.label import pretrained, private, thumbnails
 from pcl.label.library import Library, Report, silent
 from pcl.representations import efficientnet
 
@@ -58,6 +58,7 @@ def of(library: Library, name: str, report: Report = silent) -> Rows:
         parts.append(_of(range(first, min(first + STEP, count)), partial(_seen, library), kind))
     report("looking at pictures", count - done, count - done)
     rows = np.concatenate(parts)
+    private.private_folder(path.parent)
     artifacts.write(path, partial(np.save, arr=rows, allow_pickle=False))
     path.chmod(0o600)
     return rows
@@ -72,9 +73,8 @@ def of_files(paths: Sequence[Path], name: str) -> Rows:
     if not paths:
         raise UserError("no pictures were named")
     kind = kind_of(name)
-    with thumbnails.quiet():
-        steps = [paths[first : first + STEP] for first in range(0, len(paths), STEP)]
-        return np.concatenate([_of(own, _read, kind) for own in steps])
+    steps = [paths[first : first + STEP] for first in range(0, len(paths), STEP)]
+    return np.concatenate([_of(own, _read, kind) for own in steps])
 
 
 def kind_of(name: str) -> Kind:

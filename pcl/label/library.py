@@ -129,7 +129,7 @@ def _read(folder: Path, place: Path, found: list[Found], before: Index, report: 
         _keep(_thumbnail(place, taken.sha256), taken.thumbnail)
         return Known(*stamp, taken.sha256, taken.width, taken.height)
 
-    with thumbnails.quiet(), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         futures = [pool.submit(read, file) for file in todo]
         try:
             for done, (file, future) in enumerate(zip(todo, futures, strict=True)):
@@ -180,7 +180,8 @@ def _keep(path: Path, content: bytes) -> None:
     """Write a thumbnail, whole or not at all; it need not outlive a loss of power, since it can be made again."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (path.parents[1], path.parent):
+            folder.mkdir(mode=0o700, exist_ok=True)
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(content)
         temporary.replace(path)

@@ -55,6 +55,8 @@ class Taken:
 @cache
 def formats() -> tuple[str, ...]:
     """The formats that this installation reads."""
+    # Pillow warns of odd metadata; here the pixels are what counts. Said once, because threads share the filters.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     Image.init()
     if importlib.util.find_spec("pillow_heif") is None:
         return FORMATS
@@ -78,10 +80,11 @@ def take(path: Path) -> Taken:
     with _refusing(path), path.open("rb") as file:
         with _opened(file) as image:
             width, height = image.size
-            if _orientation(image) in QUARTER_TURNS:
-                width, height = height, width
             _size_fits(image)
             small = _shrunk(image, THUMBNAIL)
+            # Not before: the metadata of a PNG may lie behind its pixels, and a damaged one fails only once.
+            if _orientation(image) in QUARTER_TURNS:
+                width, height = height, width
         file.seek(0)
         return Taken(hashlib.file_digest(file, "sha256").hexdigest(), width, height, _webp(small))
 
@@ -109,14 +112,6 @@ def pixels(source: Path | bytes) -> NDArray[np.uint8]:
     """
     with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=["WEBP"]) as image:
         return np.asarray(image.convert("RGB"))
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without Pillow's warnings of odd metadata; for the main thread, around all that others decode."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _opened(file: BinaryIO) -> Image.Image:

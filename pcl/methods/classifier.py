@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveFloat
 
+from pcl import margins
 from pcl.engine.known import Known
 from pcl.methods import base
 
@@ -38,26 +39,20 @@ class Method(base.Learner):
             return {
                 split: np.eye(self.clusters, dtype=np.float32)[np.zeros(len(x), int)] for split, x in inputs.items()
             }
-        model = self._model().fit(inputs["train"][placed.images], placed.which)
-        return {split: self._probabilities(model, rows) for split, rows in inputs.items()}
-
-    def _model(self) -> Any:
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.svm import SVC
-
+        rows = inputs["train"][placed.images]
         if self.settings.model == "svm":
-            return SVC(C=self.settings.c)
-        return LogisticRegression(C=self.settings.c, max_iter=1000)
+            machine = margins.fitted(rows, placed.which, self.settings.c)
+            return {split: margins.probabilities(machine, own, self.clusters) for split, own in inputs.items()}
+        return self._logistic(rows, placed.which, inputs)
 
-    def _probabilities(self, model: Any, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _logistic(
+        self, rows: NDArray[np.float32], which: NDArray[np.int64], inputs: dict[str, NDArray[np.float32]]
+    ) -> dict[str, NDArray[np.float32]]:
         """p [N, K]; clusters without a placed image have none."""
-        from scipy.special import softmax
+        from sklearn.linear_model import LogisticRegression
 
-        found = np.zeros((len(rows), self.clusters), np.float32)
-        if self.settings.model == "logistic":
-            found[:, model.classes_] = model.predict_proba(rows)
-            return found
-        value = model.decision_function(rows)
-        value = np.stack([-value, value], axis=1) if value.ndim == 1 else value
-        found[:, model.classes_] = softmax(value, axis=1)
+        model = LogisticRegression(C=self.settings.c, max_iter=1000).fit(rows, which)
+        found = {split: np.zeros((len(own), self.clusters), np.float32) for split, own in inputs.items()}
+        for split, own in inputs.items():
+            found[split][:, model.classes_] = model.predict_proba(own)
         return found
