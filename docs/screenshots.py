@@ -114,14 +114,18 @@ def name_groups(page: Page, session: Session, library: Library) -> None:
 
 
 def contradict(page: Page) -> None:
-    """Say the opposite of an earlier answer that others imply."""
-    for button in page.locator("#history button", has_text="≠").all():
-        button.click()
-        page.wait_for_timeout(1000)
-        if page.locator("#clash").is_visible():
-            return
-        page.keyboard.press("Backspace")
-        page.wait_for_timeout(1000)
+    """Say the opposite of an earlier answer: a picture was kept out of one group, then put into another."""
+    told = page.locator("#history button")
+    while True:
+        signs = [told.nth(at).locator(".sign").inner_text() for at in range(2)]
+        if signs == ["=", "≠"]:
+            told.nth(1).click()
+            page.wait_for_timeout(1000)
+            if page.locator("#clash").is_visible():
+                return
+            page.keyboard.press("Backspace")
+            page.wait_for_timeout(1000)
+        answer(page)
 
 
 def save(page: Page, name: str) -> None:
