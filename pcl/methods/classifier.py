@@ -27,6 +27,7 @@ class Method(base.Learner):
     """
 
     version = 1
+    finds_clusters = True
     Settings = ClassifierSettings
     settings: ClassifierSettings
 
@@ -34,25 +35,18 @@ class Method(base.Learner):
         self, inputs: dict[str, NDArray[np.float32]], known: Known, seed: int
     ) -> dict[str, NDArray[np.float32]]:
         """The soft maximum of the decision values, or the probabilities of the logistic model."""
-        placed = self.neighbourhoods(known)
-        if placed.count == 1:
-            return {
-                split: np.eye(self.clusters, dtype=np.float32)[np.zeros(len(x), int)] for split, x in inputs.items()
-            }
-        rows = inputs["train"][placed.images]
-        if self.settings.model == "svm":
-            machine = margins.fitted(rows, placed.which, self.settings.c)
-            return {split: margins.probabilities(machine, own, self.clusters) for split, own in inputs.items()}
-        return self._logistic(rows, placed.which, inputs)
-
-    def _logistic(
-        self, rows: NDArray[np.float32], which: NDArray[np.int64], inputs: dict[str, NDArray[np.float32]]
-    ) -> dict[str, NDArray[np.float32]]:
-        """p [N, K]; clusters without a placed image have none."""
         from sklearn.linear_model import LogisticRegression
 
-        model = LogisticRegression(C=self.settings.c, max_iter=1000).fit(rows, which)
-        found = {split: np.zeros((len(own), self.clusters), np.float32) for split, own in inputs.items()}
-        for split, own in inputs.items():
-            found[split][:, model.classes_] = model.predict_proba(own)
+        placed = self.neighbourhoods(known)
+        width, images, which = self.width(placed), placed.images, placed.which
+        if placed.count == 1:
+            one_hot = np.eye(width, dtype=np.float32)
+            return {split: one_hot[np.zeros(len(rows), int)] for split, rows in inputs.items()}
+        if self.settings.model == "svm":
+            machine = margins.fitted(inputs["train"][images], which, self.settings.c)
+            return {split: margins.probabilities(machine, rows, width) for split, rows in inputs.items()}
+        logistic = LogisticRegression(C=self.settings.c, max_iter=1000).fit(inputs["train"][images], which)
+        found = {split: np.zeros((len(rows), width), np.float32) for split, rows in inputs.items()}
+        for split, rows in inputs.items():
+            found[split][:, logistic.classes_] = logistic.predict_proba(rows)
         return found
