@@ -124,7 +124,7 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
         images=images.counts(dict.fromkeys(columns[task] for task in made), item.split),
         chance=chance,
         at_chance=_at_chance(frame, chance),
-        notes=list(notes),
+        notes=[*notes, *plan.remarks(name)],
     )
 
 
