@@ -252,7 +252,9 @@ class Session:
             emptied = [own for own in self.groups.founders if set(self.groups.members(own).tolist()) <= set(images)]
             if group is None and self.about.clusters == len(self.groups.founders) - len(emptied):
                 raise UserError(f"there are {self.about.clusters} groups already; raise that number first")
-            self._add("move", moved(images, group, self.groups, self.said, n), image=images[0])
+            change = moved(images, group, self.groups, self.said, n)
+            if change.pairs or change.withdraws:
+                self._add("move", change, image=images[0])
 
     def merge(self, founders: list[int]) -> None:
         """Make one group of several.
