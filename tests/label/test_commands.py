@@ -127,7 +127,8 @@ class TestExport:
         answered(run, folder)
         shown.draw(tmp_path / "more")
         run("export", folder, tmp_path / "out")
-        by_session = rows(run("assign", folder, tmp_path / "more"))
+        run("assign", folder, tmp_path / "more", "--out", tmp_path / "more.csv")
+        by_session = rows((tmp_path / "more.csv").read_text())
         by_export = rows(run("assign", tmp_path / "out", tmp_path / "more"))
         assert [row["group"] for row in by_session] == [row["group"] for row in by_export]
         groups = {row["file"].rpartition("/")[2].partition("-")[0]: row["group"] for row in by_export}
