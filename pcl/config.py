@@ -111,6 +111,7 @@ class FigureSettings(Strict):
 
     kind: str
     title: str
+    on_request: bool = Field(False, description="made only when asked for by name, as tables of that kind are")
 
     @property
     def named(self) -> list[str]:

@@ -47,11 +47,12 @@ class Plan:
     @property
     def reports(self) -> list[str]:
         """The study's tables and figures, in the order of params.yaml."""
-        return [name for name in (*self.config.tables, *self.config.figures) if self.concerns(name)]
+        figures = [name for name, item in self.config.figures.items() if not item.on_request]
+        return [name for name in (*self.config.tables, *figures) if self.concerns(name)]
 
     @property
     def every_report(self) -> list[str]:
-        """The same with tables that are made on request."""
+        """The same with tables and figures that are made on request."""
         return [name for name in (*self.config.every_table, *self.config.figures) if self.concerns(name)]
 
     def concerns(self, report: str) -> bool:
@@ -156,7 +157,7 @@ class Plan:
         """The file of what takes long enough in a figure to carry a key too; None where it needs only a summary."""
         if not self.figure(figure).precomputed:
             return None
-        shown = self.config.figures[figure].model_dump(exclude={"title"})
+        shown = self.config.figures[figure].model_dump(exclude={"title", "on_request"})
         name = key({"shown": shown, "runs": [str(run.path) for run in self.runs(figure)]})
         return layout.FIGURE.path(figure=figure, key=name)
 
