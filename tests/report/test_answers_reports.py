@@ -34,8 +34,8 @@ def content(tiny_config):
     found["on_request"]["open"] = table
     answers = {**table, "orientation": "personalized", "tasks": "ablation", "budgets": [5, 30], "wanted": 0.6}
     found["on_request"]["answers"] = answers | {"rows": {"All": ["nearest", "ours", "pcl"]}}
-    found["figures"]["noise"] = {
-        **{"kind": "noise", "title": "Wrong answers", "on_request": True, "orientation": "personalized"},
+    found["figures_on_request"]["noise"] = {
+        **{"kind": "noise", "title": "Wrong answers", "orientation": "personalized"},
         **{"budgets": [30], "lines": {"ours": {0: "ours", 20: "ours-20"}}},
     }
     found["studies"]["open"] = found["studies"]["tiny"] | {
