@@ -49,9 +49,14 @@ def collect(runs: Iterable[Run]) -> pd.DataFrame:
     return pd.DataFrame([row for run in runs for row in _rows(run)], columns=list(COLUMNS))
 
 
+def content(frame: pd.DataFrame) -> str:
+    """What `collect` returned as CSV."""
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
 def write(frame: pd.DataFrame, path: Path) -> None:
-    """Write what `collect` returned as CSV."""
-    artifacts.write(path, frame.to_csv(index=False, lineterminator="\n"))
+    """Write `content`."""
+    artifacts.write(path, content(frame))
 
 
 def read(path: Path) -> pd.DataFrame:

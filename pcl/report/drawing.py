@@ -34,16 +34,24 @@ THEME = (
 )
 
 
-def write(drawing: Drawing, out: Path) -> None:
-    """Write `out` with the endings .svg, .png, .pdf and .csv, each whole or not at all."""
-    artifacts.write(Path(f"{out}.svg"), _titled(_svg(drawing.draw, out.name), drawing.titles, out.name))
+def contents(drawing: Drawing, out: Path) -> dict[Path, bytes | str]:
+    """File -> content: `out` with the endings .svg, .png, .pdf and .csv."""
+    made: dict[Path, bytes | str] = {
+        Path(f"{out}.svg"): _titled(_svg(drawing.draw, out.name), drawing.titles, out.name)
+    }
     for ending, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None, "Producer": None})):
         buffer = io.BytesIO()
         with _styled("#1d1d1f", out.name):
             canvas = _spelled(drawing.draw("#1d1d1f"))
             canvas.savefig(buffer, format=ending, dpi=200, facecolor="white", metadata=metadata)
-        artifacts.write(Path(f"{out}.{ending}"), buffer.getvalue())
-    artifacts.write(Path(f"{out}.csv"), drawing.numbers)
+        made[Path(f"{out}.{ending}")] = buffer.getvalue()
+    return made | {Path(f"{out}.csv"): drawing.numbers}
+
+
+def write(drawing: Drawing, out: Path) -> None:
+    """Write `contents`, each whole or not at all."""
+    for path, content in contents(drawing, out).items():
+        artifacts.write(path, content)
 
 
 def _svg(draw: Callable[[str], Canvas], name: str) -> str:

@@ -130,18 +130,26 @@ def to_metrics(table: FilledTable) -> dict[str, dict[str, float]]:
     return found
 
 
-def write(table: FilledTable, out: Path) -> None:
-    """Write `out` with the endings .csv, .md and .tex, and metrics/<name>/<arm>.json beside it."""
+def contents(table: FilledTable, out: Path) -> dict[Path, str]:
+    """File -> content: `out` with the endings .md, .tex and .csv, and metrics/<name>/<arm>.json beside it."""
     command = f"snakemake --cores 2 {out.as_posix()}.csv"
-    artifacts.write(Path(f"{out}.md"), to_markdown(table, command))
-    artifacts.write(Path(f"{out}.tex"), to_latex(table, command))
     folder = out.parent / "metrics" / out.name
+    return {
+        Path(f"{out}.md"): to_markdown(table, command),
+        Path(f"{out}.tex"): to_latex(table, command),
+        **{folder / f"{arm}.json": artifacts.as_json(means) for arm, means in to_metrics(table).items()},
+        Path(f"{out}.csv"): to_csv(table),
+    }
+
+
+def write(table: FilledTable, out: Path) -> None:
+    """Write `contents`, and remove what there is of arms that are not in the table any more."""
+    folder, made = out.parent / "metrics" / out.name, contents(table, out)
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.json"):
+    for path, content in made.items():
+        artifacts.write(path, content)
+    for old in set(folder.glob("*.json")) - made.keys():
         old.unlink()
-    for arm, means in to_metrics(table).items():
-        artifacts.write_json(folder / f"{arm}.json", means)
-    artifacts.write(Path(f"{out}.csv"), to_csv(table))
 
 
 def text(cell: Cell) -> str:
