@@ -40,8 +40,9 @@ check: env  ## format, lint, types, licences
 	snakefmt --check --line-length 118 workflow
 	python tests/licences.py
 
-bench: env reports  ## what a training step and a run with nothing to do cost, written to benchmarks/
+bench: env reports  ## what a training step, a question and a run with nothing to do cost, written to benchmarks/
 	OMP_NUM_THREADS=1 python benchmarks/step.py
+	OMP_NUM_THREADS=1 python benchmarks/answers.py
 	python benchmarks/noop.py
 	python benchmarks/numerics.py
 
