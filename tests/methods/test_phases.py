@@ -38,13 +38,20 @@ SIZES = {
     "moco_queue": 12,
     "neighbours": 5,
     "initial_questions": 4,
+    "contrast_batch": 8,
+    "label_batch": 8,
+    "groups": 5,
+    "prototypes": 5,
+    "hidden": 6,
+    "fine_clusters": 6,
 }
 STAGES = {
     "epochs": EPOCHS,
     "rounds": 2,
     **dict.fromkeys(("moco_epochs", "semi_epochs", "pair_epochs", "warmup_epochs"), 2),
+    **dict.fromkeys(("contrast_epochs", "label_epochs"), 2),
 }
-WITHIN = ("warmup", "milestones", "graph_from", "graph_every", "relabel_every", "decay_every")
+WITHIN = ("warmup", "milestones", "queue_from", "graph_from", "graph_every", "relabel_every", "decay_every")
 
 
 def small(settings):
