@@ -1,5 +1,7 @@
 """DEC, IDEC and VaDE are SDEC, DCC and DC-GMM without answers."""
 
+import math
+
 import pytest
 import torch
 
@@ -43,6 +45,23 @@ def test_idec_without_its_target_keeps_the_centres(trained, weights):
     _, session = trained("idec", kl_weight=0.0, weight_decay=0.0, epochs=1)
     _, other = trained("idec", kl_weight=0.0, weight_decay=0.0)
     assert torch.equal(*(s.network["centroids"].centres for s in (session, other)))
+
+
+@pytest.mark.parametrize("name", ["dec", "idec", "vade"])
+@pytest.mark.parametrize("clusters", [2, 3, 4, 10])
+@pytest.mark.parametrize("sees", [True, False])
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+def test_any_number_of_clusters_and_a_network_that_sees_nothing(start, train, name, clusters, sees):
+    """Equal embeddings: all centres on one spot, and no division by zero."""
+    method, session = start(name, clusters=clusters, **(SETTINGS | {"autoencoder": {"epochs": 1}, "epochs": 2}))
+    if not sees:
+        with torch.no_grad():
+            for weight in [*session.network["backbone"].parameters(), *session.network["embedding"].parameters()]:
+                weight.zero_()
+    epochs = train(method, session, "cluster").epochs
+    assert all(math.isfinite(value) for epoch in epochs for value in epoch.losses.values())
+    p = session.predict(method.probabilities)
+    assert p.shape == (20, clusters) and torch.allclose(p.sum(1), torch.ones(20), atol=1e-5)
 
 
 def equal_weights(network):

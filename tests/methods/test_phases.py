@@ -82,12 +82,14 @@ def under(values, optimizer):
 
 
 def cases():
-    """Settings of every method, each once: its defaults under every optimiser, and its first arm in every study."""
+    """Settings of every method, each once: its defaults under every optimiser, its presets, and its first
+    arm in every study."""
     found = {}
     for name, method in NETWORKS.items():
         arm = next((arm for arm in FULL.every_arm if FULL.every_arm[arm].method == name), None)
         published = [resolve(FULL, study, arm) for study in FULL.studies] if arm else []
         chosen = [under(small(method.Settings()), optimizer) for optimizer in get_args(Optimizer)]
+        chosen += [small(method.Settings(**preset)) for preset in method.presets.values()]
         for values in chosen + [small(settings) for settings in published]:
             found.setdefault(json.dumps([name, values], sort_keys=True), (name, values))
     return [pytest.param(*case, id=f"{case[0]}-{number}") for number, case in enumerate(found.values())]
