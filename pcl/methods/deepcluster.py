@@ -59,6 +59,7 @@ class Method(readout.Readout):
     """
 
     version = 1
+    layers = ()  # v1 projects nothing
     Settings = DeepClusterSettings
     settings: DeepClusterSettings
     presets: ClassVar = {"v1": {"variant": "v1"}, "v2": V2}
@@ -70,8 +71,8 @@ class Method(readout.Readout):
 
     def stages(self) -> list[Stage]:
         """One stage; v1 draws its images in `prepare`, v2 takes two views of each."""
-        views = () if self.first else ("standard", "standard")
-        return [self.stage("train", self.settings.epochs, batches=self.batches(views=views))]
+        batches = self.batches(views=() if self.first else ("standard", "standard"))
+        return [self.stage("train", self.settings.epochs, batches=batches)]
 
     def build(self, channels: int) -> nn.ModuleDict:
         """Backbone; a layer of groups, in v2 for every head and on a projection; centres for the end."""
@@ -91,8 +92,7 @@ class Method(readout.Readout):
     def start_epoch(self, session: Session) -> None:
         """New groups."""
         draws = seeds.numpy_generator(session.seed, "groups", session.epoch)
-        group = self.group_features if self.first else self.group_embeddings
-        group(session, draws)
+        (self.group_features if self.first else self.group_embeddings)(session, draws)
 
     def group_features(self, session: Session, draws: np.random.Generator) -> None:
         """v1: k-means on whitened features, an order of images that shows groups equally, a fresh layer."""
@@ -101,8 +101,8 @@ class Method(readout.Readout):
         s, form = self.settings, losses.prototypes
         rows = form.whitened(self.rows(session, self.embed).numpy(), s.components)
         labels = form.grouped(rows, s.groups, s.iterations, draws)
-        order = form.evenly(labels, draws)
-        session.state |= {"labels": torch.from_numpy(labels)[None], "order": torch.from_numpy(order)}
+        order = torch.from_numpy(form.evenly(labels, draws))
+        session.state |= {"labels": torch.from_numpy(labels)[None], "order": order}
         networks.projection.renew(session.network["groups0"], int(draws.integers(2**62)))
         for weight in session.network["groups0"].parameters():
             session.optimizer.state.pop(weight, None)
