@@ -412,7 +412,9 @@ class TestPretraining:
         assert changing, "at least how long it takes"
         assert {field for field in changing if found[field][1] == folder} == set()
 
-    @pytest.mark.parametrize("names", [("dcc", "sdec", "dcgmm", "adc-autoencoder"), ("spice",)])
+    @pytest.mark.parametrize(
+        "names", [("dcc", "sdec", "dcgmm", "adc-autoencoder", "dec", "idec", "vade"), ("spice",), ("scan",)]
+    )
     def test_those_that_share_one_start_alike_and_are_trained_alike(self, content, names):
         """Whichever of them leaves it: the same initial weights of what is kept or trained, the same stages."""
         plan = edited(content)

@@ -65,6 +65,7 @@ class TestClusters:
 
     @each
     @pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+    @pytest.mark.filterwarnings("ignore:invalid value encountered in divide")
     def test_a_network_that_sees_nothing_in_any_image_goes_on(self, opened, train, name, more):
         """Equal features: k-means has one point to place its centres on, and no loss is a division by zero."""
         method, session = opened(name, clusters=4, epochs=2, **more)
