@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import PositiveInt
 
@@ -30,7 +30,7 @@ class Readout(base.DeepMethod):
     """A method with one stage and a part `instance` that projects; k-means finds K clusters in what `read` names."""
 
     supervised = False
-    layers = ("instance",)
+    layers: ClassVar[tuple[str, ...]] = ("instance",)
     settings: ReadoutSettings
 
     def stages(self) -> list[Stage]:
