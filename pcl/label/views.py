@@ -70,8 +70,8 @@ class Views:
 
     async def page(self, request: Request) -> Response:
         """The page itself; what it shows comes later."""
-        folder = self.library.folder
-        shown = self.templates.get_template("page.html").render(folder=folder.name, log=self.session.log)
+        folder, log = self.library.folder.name, _short(self.session.log)
+        shown = self.templates.get_template("page.html").render(folder=folder, log=log)
         return HTMLResponse(shown)
 
     async def state(self, request: Request) -> Response:
@@ -166,6 +166,11 @@ class Views:
         if tab is not None and tab == self.writer:
             self.writer = None
             self.feed.send("writer", tab=None)
+
+
+def _short(path: Path) -> str:
+    """A path as a person writes it, from home on."""
+    return f"~/{path.relative_to(Path.home()).as_posix()}" if path.is_relative_to(Path.home()) else str(path)
 
 
 def _error(status: int, text: str) -> Response:

@@ -114,6 +114,17 @@ class Plan:
         """The runs behind one table or figure, each once."""
         return list({run.path: run for run in self._of(report)}.values())
 
+    def remarks(self, report: str) -> list[str]:
+        """What must be said of the features that the runs behind one table or figure rest on."""
+        behind = {}
+        todo = self.runs(report)
+        while todo:
+            run = todo.pop()
+            if run.path not in behind:
+                behind[run.path] = [own.kind.remark for own in run.features if own.kind.remark]
+                todo += run.takes_from
+        return sorted({remark for remarks in behind.values() for remark in remarks})
+
     def all_runs(self) -> list[Run]:
         """The runs behind every table and figure, each once."""
         return list({run.path: run for report in self.reports for run in self.runs(report)}.values())

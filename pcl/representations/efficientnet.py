@@ -44,6 +44,7 @@ class Representation(base.Representation):
     version = 1
     Settings = EfficientNetSettings
     settings: EfficientNetSettings
+    remark = "Features of EfficientNet-Lite0, a network that was trained with the labels of ImageNet, were used."
 
     def features(self, source: base.Source) -> base.Rows:
         """One row per image."""

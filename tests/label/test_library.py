@@ -354,6 +354,10 @@ class TestPixels:
             assert (small.format, small.size, large.format, large.size) == ("WEBP", (320, 160), "WEBP", (1280, 640))
         assert (library.pictures[1].width, library.pictures[1].height) == (1400, 700)
 
+    def test_a_small_picture_that_was_stored_exactly_is_kept_exactly(self, folder, opened):
+        (folder / "x.png").write_bytes(png())
+        assert np.array_equal(opened().array(1), np.asarray(drawn(seed=1)))
+
     def test_nothing_but_pixels_leaves_the_original(self, folder, opened):
         exif = Image.Exif()
         exif[0x010E] = "taken at home"
