@@ -70,10 +70,11 @@ def check(ctx: click.Context, study: str | None) -> None:
     problems = inventory.problems(plans)
     if problems:
         raise UserError("\n  ".join([f"{ctx.obj}: {len(problems)} problems", *problems]))
+    plan = plan_of(ctx, study)
     for name, each in plans.studies.items():
         runs = each.all_runs()
         click.echo(f"study {name}: {sum(run.folder.complete for run in runs)} of {len(runs)} runs complete")
-    for name, state in inventory.state_of_data(plan_of(ctx, study)):
+    for name, state in inventory.state_of_data(plan):
         click.echo(f"data {name}: " + state.replace("\n", "\n  "))
 
 
