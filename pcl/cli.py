@@ -74,6 +74,8 @@ def check(ctx: click.Context, study: str | None) -> None:
     for name, each in plans.studies.items():
         runs = each.all_runs()
         click.echo(f"study {name}: {sum(run.folder.complete for run in runs)} of {len(runs)} runs complete")
+    for line in inventory.lacking(plan):
+        click.echo(line)
     for name, state in inventory.state_of_data(plan):
         click.echo(f"data {name}: " + state.replace("\n", "\n  "))
 
@@ -123,6 +125,8 @@ def runs(
         return
     for run in found:
         click.echo(f"{'complete' if run.folder.complete else 'missing '}  {run.folder.last}")
+    for line in inventory.lacking(plan_of(ctx, study), arm):
+        click.echo(line, err=True)
     click.echo(f"{sum(run.folder.complete for run in found)} of {len(found)} complete", err=True)
 
 

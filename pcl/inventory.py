@@ -53,6 +53,15 @@ def runs(plan: Plan, report: str | None = None, arm: str | None = None, task: st
     return [run for run in found if task in (None, run.task)]
 
 
+def lacking(plan: Plan, arm: str | None = None) -> Iterator[str]:
+    """A line for every task whose K nobody knows: the arms of the study's tables, or that one, that need it."""
+    shown = [plan.config.every_table[name] for name in plan.every_report if name in plan.config.every_table]
+    named = [arm] if arm else [own for item in shown for own in item.arms]
+    for task in plan.study.tasks:
+        if arms := sorted({own for own in named if plan.needs_clusters(task, own)}):
+            yield f"task {task}: clusters is null; these arms need K and are left out: {', '.join(arms)}"
+
+
 def state_of_data(plan: Plan) -> Iterator[tuple[str, str]]:
     """(data set, what there is of it) for the tasks of a study; how to get it where there is nothing.
 

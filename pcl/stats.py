@@ -30,7 +30,7 @@ QUESTIONS = (
 COLUMNS = (
     *("task", "orientation", "method", "arm", "title", "budget", "seed", "key", "split"),
     *METRICS,
-    *("min_share", "max_share"),
+    *("min_share", "max_share", "found"),
     *QUESTIONS,
     "run",
 )
@@ -137,6 +137,7 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
                     **{name: scores[name] for name in METRICS},
                     "min_share": min(shares),
                     "max_share": max(shares),
+                    "found": sum(share > 0 for share in shares),
                     **questions,
                     "closure": questions["closure"] or "",
                     "run": run.path.as_posix(),

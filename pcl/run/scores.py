@@ -94,7 +94,8 @@ def content(run: Run, labels: Labels, count: int, manifest: datasets.Manifest | 
         "spec": run.spec,
         "data": {"name": run.data.name, "sha256": data} if data else None,
         "scores": scores(labels, assigned),
-        "shares": {split: metrics.shares(found.cluster, run.clusters) for split, found in assigned.items()},
+        "shares": {split: metrics.shares(found.cluster, run.clusters or 0) for split, found in assigned.items()},
+        "clusters": {"given": run.clusters, "found": {s: len(set(a.cluster.tolist())) for s, a in assigned.items()}},
         "questions": questions(run, inputs.answered(run, count)),
         "epochs": run.folder.epochs(),
     }
