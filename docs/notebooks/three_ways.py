@@ -64,7 +64,9 @@ def show(labels: np.ndarray, title: str, each: int = 10) -> None:
 # %%
 for title, column, answers in (("colour", 0, 60), ("shape", 1, 60), ("filling", 2, 40)):
     model = sorted_by(column, answers)
-    said = f"by {title}, {model.asked_} answers: {right(model.labels_, column):.0%} right in {model.n_clusters_} groups"
+    said = (
+        f"by {title}, {model.asked_} answers: {right(model.labels_, column):.0%} right in {model.n_clusters_} groups"
+    )
     show(model.labels_, said)
 
 # %% [markdown]
