@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -62,6 +64,13 @@ def features(network: nn.ModuleDict, images: Float[Tensor, "B C S S"]) -> Float[
 def cluster_probabilities(network: nn.ModuleDict, images: Float[Tensor, "B C S S"]) -> Float[Tensor, "B K"]:
     """The cluster head's answer for unaugmented images."""
     return network["cluster"](features(network, images))
+
+
+def cluster_logits(network: nn.ModuleDict, seen: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
+    """What the cluster head makes of features before its softmax."""
+    head: Any = network["cluster"]
+    rows: Tensor = head.layers(seen)
+    return rows.float()
 
 
 def both_views(network: nn.ModuleDict, views: list[Float[Tensor, "B C S S"]]) -> dict[str, Tensor]:
