@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -47,18 +48,19 @@ class Plan:
     @property
     def reports(self) -> list[str]:
         """The study's tables and figures, in the order of params.yaml."""
-        return [name for name in (*self.config.tables, *self.config.figures) if self.concerns(name)]
+        figures = (name for name, figure in self.config.figures.items() if not figure.on_request)
+        return [name for name in (*self.config.tables, *figures) if self.concerns(name)]
 
     @property
     def every_report(self) -> list[str]:
-        """The same with tables that are made on request."""
+        """The same with those that are made on request."""
         return [name for name in (*self.config.every_table, *self.config.figures) if self.concerns(name)]
 
     def concerns(self, report: str) -> bool:
         """Whether a table or figure is of this study: its orientations are those of a task, or, wrongly, of none."""
         if report in self.config.every_table:
             item = self.config.every_table[report]
-            tasks, shown = self.tasks(item), {item.orientation}
+            tasks, shown = self.tasks(item), set(item.orientations)
         else:
             figure = self.figure(report)
             if figure.empty:
@@ -139,7 +141,7 @@ class Plan:
         """The file of what takes long enough in a figure to carry a key too; None where it needs only a summary."""
         if not self.figure(figure).precomputed:
             return None
-        shown = self.config.figures[figure].model_dump(exclude={"title"})
+        shown = self.config.figures[figure].model_dump(exclude={"title", "on_request"})
         name = key({"shown": shown, "runs": [str(run.path) for run in self.runs(figure)]})
         return layout.FIGURE.path(figure=figure, key=name)
 
@@ -194,10 +196,9 @@ class Plan:
     def _of(self, report: str) -> Iterator[Run]:
         if report in self.config.every_table:
             item = self.config.every_table[report]
-            for task in self.tasks(item):
-                for arm in item.arms:
-                    for budget in self.askable(task, item.orientation, arm, item.budgets) if item.budgets else [None]:
-                        yield from (self.run(task, item.orientation, arm, seed, budget) for seed in self.study.seeds)
+            for task, orientation, arm in product(self.tasks(item), item.orientations, item.arms):
+                for budget in self.askable(task, orientation, arm, item.budgets) if item.budgets else [None]:
+                    yield from (self.run(task, orientation, arm, seed, budget) for seed in self.study.seeds)
         elif report in self.config.figures:
             yield from self.figure(report).runs()
         else:
