@@ -69,16 +69,26 @@ def append(path: Path, content: str) -> None:
     """Add text to the end of a file, and return when it is on disk.
 
     Raises:
-        UserError: the file cannot be written, or the disk is full.
+        UserError: the file cannot be written, or the disk is full; the file is as it was.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:
-            file.write(content.encode())
-            file.flush()
-            os.fsync(file.fileno())
+        with path.open("ab", buffering=0) as file:
+            before = file.tell()
+            try:
+                _whole(file, content.encode())
+                os.fsync(file.fileno())
+            except OSError:
+                with suppress(OSError):  # what a full disk has taken of the text would spoil the next line
+                    file.truncate(before)
+                raise
     except OSError as error:
         raise _unwritable(path, error) from error
+
+
+def _whole(file: io.FileIO, content: bytes) -> None:
+    while content:
+        content = content[file.write(content) :]
 
 
 def as_json(content: Any) -> str:

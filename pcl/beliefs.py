@@ -18,17 +18,20 @@ class Beliefs:
 
     Nothing is closed: an answer is a vote, and labels maximise the votes that they agree with, Σ ± [k_i = k_j] over
     asked pairs. With answers that are each right with the same probability, that is the likeliest partition. It is
-    searched for by moving one image at a time, and by taking two clusters for one where that frees a label.
+    searched for by moving one image at a time, and by taking two clusters for one where that frees a label. Where K
+    is unknown, there is always a label left, and two clusters are one where that wins votes (correlation clustering).
+
+    Source of the last: Bansal, Blum and Chawla, "Correlation clustering", Machine Learning 2004.
 
     Attributes:
-        clusters: K.
+        clusters: K; None where nobody knows.
         images: those asked about, in the order of their first question.
-        label: the cluster of each, in 0 to K − 1; `UNKNOWN` where votes are tied.
+        label: the cluster of each, from 0 on; `UNKNOWN` where votes are tied.
     """
 
-    def __init__(self, clusters: int, answers: Iterable[Answer] = ()) -> None:
+    def __init__(self, clusters: int | None, answers: Iterable[Answer] = ()) -> None:
         """Hear some answers; "not sure" is none."""
-        self.clusters = clusters
+        self.clusters, self._labels = clusters, clusters or 1
         self.images: list[int] = []
         self.label: list[int] = []
         self._place: dict[int, int] = {}
@@ -42,6 +45,7 @@ class Beliefs:
         """Take one answer, and label an image that is new."""
         a, b = self.add(i), self.add(j)
         vote = 1 if same else -1
+        self._widen()
         for x, y in ((a, b), (b, a)):
             self._pairs[x][y] = vote
             if self.label[y] != UNKNOWN:
@@ -55,7 +59,7 @@ class Beliefs:
             self._place[image] = len(self.images)
             self.images.append(image)
             self._pairs.append({})
-            self._votes.append([0] * self.clusters)
+            self._votes.append([0] * self._labels)
             self.label.append(UNKNOWN if len(self.images) > 1 else 0)
         return self._place[image]
 
@@ -103,7 +107,7 @@ class Beliefs:
         self._ascend()
         better = True
         while better:
-            better = any(self._try(own, other) for own in range(self.clusters) for other in range(self.clusters))
+            better = any(self._try(own, other) for own in range(self._labels) for other in range(self._labels))
 
     def neighbourhoods(self) -> Neighbourhoods:
         """The images with a known cluster, numbered as clusters were found."""
@@ -147,19 +151,29 @@ class Beliefs:
         self._set(x, best[0])
         return True
 
+    def _widen(self) -> None:
+        """Where K is unknown, see that there is a label that no image has."""
+        if self.clusters is None and len(set(self.label) - {UNKNOWN}) == self._labels:
+            self._labels += 1
+            for votes in self._votes:
+                votes.append(0)
+
     def _ascend(self) -> None:
         for _ in range(20):  # every move gains a vote, so that there is an end; this is far beyond it
+            self._widen()
             if sum(self._move(x) for x in range(len(self.images))) == 0:
                 return
 
     def _try(self, own: int, other: int) -> bool:
         """Take one cluster for another, and let the image that this suits least begin it anew, if that is better."""
-        if own == other or own not in self.label:
+        if own == other or own not in self.label or (self.clusters is None and other not in self.label):
             return False
         before, value = self._saved(), self._value()
         for x, label in enumerate(self.label):
             if label == own:
                 self._set(x, other)
+        if self.clusters is None and self._value() > value:
+            return True
         merged = self._saved()
         suits = [max(v) if label == UNKNOWN else v[label] for v, label in zip(self._votes, self.label, strict=True)]
         for x in np.argsort(suits, kind="stable")[:TRIED].tolist():
@@ -176,9 +190,10 @@ class Beliefs:
 
     def _restore(self, saved: tuple[list[int], list[list[int]]]) -> None:
         self.label, self._votes = list(saved[0]), [list(votes) for votes in saved[1]]
+        self._labels = len(self._votes[0]) if self._votes else self._labels
 
 
-def settled(answers: Iterable[Answer], clusters: int) -> Beliefs:
+def settled(answers: Iterable[Answer], clusters: int | None) -> Beliefs:
     """What to believe after some answers."""
     beliefs = Beliefs(clusters, answers)
     beliefs.settle()

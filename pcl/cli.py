@@ -15,8 +15,9 @@ from typing import Any
 import click
 
 from pcl import config as configuration
-from pcl import layout, numerics, reporting
+from pcl import layout, numerics, reporting, reviewing
 from pcl.errors import UserError
+from pcl.label import commands as label_commands
 from pcl.options import BUDGET, KEY, SEED, STUDY, THREADS, plan_of, use_threads
 
 
@@ -59,10 +60,9 @@ def _expect(key: str | None, path: Path, found: str) -> None:
 
 
 @main.command()
-@click.option("--verify", is_flag=True, help="Hold every file that a run has read or written against its digest.")
 @STUDY
 @click.pass_context
-def check(ctx: click.Context, verify: bool, study: str | None) -> None:
+def check(ctx: click.Context, study: str | None) -> None:
     """Say what is wrong with params.yaml, and what data the study has and lacks."""
     from pcl import inventory
     from pcl.plan import Plans
@@ -75,13 +75,10 @@ def check(ctx: click.Context, verify: bool, study: str | None) -> None:
         runs = each.all_runs()
         click.echo(f"study {name}: {sum(run.folder.complete for run in runs)} of {len(runs)} runs complete")
     plan = plan_of(ctx, study)
+    for line in inventory.lacking(plan):
+        click.echo(line)
     for name, state in inventory.state_of_data(plan):
         click.echo(f"data {name}: " + state.replace("\n", "\n  "))
-    if verify:
-        count, damaged = inventory.damage(plan)
-        if damaged:
-            raise UserError("\n  ".join([f"{len(damaged)} files are damaged or missing", *damaged]))
-        click.echo(f"verified: {count} data sets, targets, pretrainings, runs and projections are whole")
 
 
 @main.command("list")
@@ -129,6 +126,8 @@ def runs(
         return
     for run in found:
         click.echo(f"{'complete' if run.folder.complete else 'missing '}  {run.folder.last}")
+    for line in inventory.lacking(plan_of(ctx, study), arm):
+        click.echo(line, err=True)
     click.echo(f"{sum(run.folder.complete for run in found)} of {len(found)} complete", err=True)
 
 
@@ -267,21 +266,5 @@ def train(run: Any, key: str | None) -> None:
     click.echo(execute.train(run))
 
 
-@main.command()
-@click.argument("path", type=layout.path)
-@click.pass_context
-def score(ctx: click.Context, path: Path) -> None:
-    """Compute the scores of a run anew from its assignments, and hold them against its metrics.json."""
-    from pcl import seals
-    from pcl.plan import Plans
-    from pcl.run import execute
-
-    run = Plans(configuration.load(ctx.obj)).run_at(path)
-    found = execute.score(run)
-    click.echo(json.dumps(found, indent=2, sort_keys=True))
-    if found != run.folder.read_last().get("scores"):
-        raise UserError(f"{run.folder.last}: has other scores; {seals.remake(run.folder.last)}")
-
-
-for _command in reporting.COMMANDS:
+for _command in (*reporting.COMMANDS, *reviewing.COMMANDS, *label_commands.COMMANDS):
     main.add_command(_command)

@@ -40,7 +40,9 @@ class Task(Strict):
     """A data set, the number of clusters to find in it, and orientations beside those that come with the package."""
 
     dataset: str
-    clusters: int = Field(ge=2)
+    clusters: Annotated[int, Field(ge=2)] | None = Field(
+        description="null: nobody knows; methods that can find out do"
+    )
     orientations: dict[Name, dict[Any, Any] | None] = Field(
         {}, description="orientation -> cluster -> its classes; null: nobody knows the clusters"
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 
 class UserError(Exception):
@@ -20,3 +21,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if near:
         return f" {name!r}; did you mean {near[0]!r}?"
     return f" {name!r}; known: {', '.join(names) or 'none'}"
+
+
+def gathered(checks: Iterable[Callable[[], Any]]) -> list[str]:
+    """The lines of all that some checks raise, each once."""
+    found: dict[str, None] = {}
+    for check in checks:
+        try:
+            check()
+        except UserError as error:
+            found |= dict.fromkeys(str(error).splitlines())
+    return list(found)

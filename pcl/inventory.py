@@ -14,12 +14,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pcl import artifacts, datasets, orientations
+from pcl import datasets, orientations
 from pcl.datasets.fingerprint import ABSENT
-from pcl.errors import UserError
+from pcl.errors import gathered
 from pcl.layout import DATA, FEATURES, FIGURE, PRETRAINING, RESULTS, RUN, TARGET
 from pcl.plan import Plan, Plans, Run
-from pcl.representations import store
 
 
 def registered() -> Iterator[tuple[str, str, str, str]]:
@@ -54,6 +53,15 @@ def runs(plan: Plan, report: str | None = None, arm: str | None = None, task: st
     return [run for run in found if task in (None, run.task)]
 
 
+def lacking(plan: Plan, arm: str | None = None) -> Iterator[str]:
+    """A line for every task whose K nobody knows: the arms of the study's tables, or that one, that need it."""
+    shown = [plan.config.every_table[name] for name in plan.every_report if name in plan.config.every_table]
+    named = [arm] if arm else [own for item in shown for own in item.arms]
+    for task in plan.study.tasks:
+        if arms := sorted({own for own in named if plan.needs_clusters(task, own)}):
+            yield f"task {task}: clusters is null; these arms need K and are left out: {', '.join(arms)}"
+
+
 def state_of_data(plan: Plan) -> Iterator[tuple[str, str]]:
     """(data set, what there is of it) for the tasks of a study; how to get it where there is nothing.
 
@@ -69,21 +77,6 @@ def state_of_data(plan: Plan) -> Iterator[tuple[str, str]]:
             yield name, f"{found}; prepared when a run needs them"
         else:
             yield name, f"no files found.\n{data.dataset.guide()}"
-
-
-def damage(plan: Plan) -> tuple[int, list[str]]:
-    """How many data sets, targets, pretrainings and runs of a study are there; a line for each damaged file."""
-    steps: dict[Path, Callable[[], Any]] = {}
-    for run in (each for shown in plan.all_runs() for each in _behind(shown)):
-        steps[run.data.path / "manifest.json"] = partial(datasets.load, run.data.path)
-        steps |= {target.path: partial(orientations.read, target.path) for target in run.targets.values()}
-        steps |= {own.last: partial(store.read, own.path) for own in run.features}
-        steps |= {made.folder.last: made.folder.check for made in (run.pretraining, run) if made is not None}
-    shown = [name for name in plan.reports if name in plan.config.figures]
-    for path in filter(None, map(plan.precomputed, shown)):
-        steps[path] = partial(artifacts.read_arrays, path)
-    there = [step for path, step in steps.items() if path.exists()]
-    return len(there), _said(there)
 
 
 def unused(plans: Plans) -> list[Path]:
@@ -160,15 +153,5 @@ def described(run: Run) -> dict[str, Any]:
 def problems(plans: Plans) -> list[str]:
     """Everything in params.yaml that cannot be resolved, each once: in every study, arm and orientation."""
     steps: list[Callable[[], Any]] = [plan.check for plan in plans.studies.values()]
-    return _said([*steps, *(partial(plans.selected.targets, task) for task in plans.config.tasks)])
-
-
-def _said(steps: list[Callable[[], Any]]) -> list[str]:
-    """The lines of all that some steps raise, each once."""
-    found: dict[str, None] = {}
-    for step in steps:
-        try:
-            step()
-        except UserError as error:
-            found |= dict.fromkeys(str(error).splitlines())
-    return list(found)
+    steps += [partial(plans.selected.targets, task) for task in plans.config.tasks]
+    return gathered(steps)

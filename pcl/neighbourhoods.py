@@ -30,7 +30,7 @@ class Neighbourhoods:
         return [self.images[self.which == own].tolist() for own in range(self.count)]
 
 
-def of(constraints: Constraints, clusters: int) -> Neighbourhoods:
+def of(constraints: Constraints, clusters: int | None) -> Neighbourhoods:
     """The neighbourhoods that answers tell about, at most as many as there are clusters.
 
     Components of images are taken by their size, each that cannot be joined with any taken before. Where all clusters
@@ -40,7 +40,7 @@ def of(constraints: Constraints, clusters: int) -> Neighbourhoods:
 
     Args:
         constraints: what the answers say.
-        clusters: K.
+        clusters: K; None: nobody knows, so there may be any number and none is implied.
     """
     component = constraints.component_ids()
     edges = constraints.cannot_edges()
@@ -52,7 +52,7 @@ def of(constraints: Constraints, clusters: int) -> Neighbourhoods:
     touched = np.union1d(np.flatnonzero(size > 1), edges)
     taken: dict[int, int] = {}
     for own in touched[np.argsort(-size[touched], kind="stable")].tolist():
-        if len(taken) < clusters and taken.keys() <= foes[own]:
+        if (clusters is None or len(taken) < clusters) and taken.keys() <= foes[own]:
             taken[own] = len(taken)
     which = np.full(len(size), -1)
     for own in touched.tolist():

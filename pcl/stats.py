@@ -30,7 +30,7 @@ QUESTIONS = (
 COLUMNS = (
     *("task", "orientation", "method", "arm", "title", "budget", "seed", "key", "split"),
     *METRICS,
-    *("min_share", "max_share"),
+    *("min_share", "max_share", "found"),
     *QUESTIONS,
     "run",
 )
@@ -49,9 +49,14 @@ def collect(runs: Iterable[Run]) -> pd.DataFrame:
     return pd.DataFrame([row for run in runs for row in _rows(run)], columns=list(COLUMNS))
 
 
+def content(frame: pd.DataFrame) -> str:
+    """What `collect` returned as CSV."""
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
 def write(frame: pd.DataFrame, path: Path) -> None:
-    """Write what `collect` returned as CSV."""
-    artifacts.write(path, frame.to_csv(index=False, lineterminator="\n"))
+    """Write `content`."""
+    artifacts.write(path, content(frame))
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -132,6 +137,7 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
                     **{name: scores[name] for name in METRICS},
                     "min_share": min(shares),
                     "max_share": max(shares),
+                    "found": sum(share > 0 for share in shares),
                     **questions,
                     "closure": questions["closure"] or "",
                     "run": run.path.as_posix(),

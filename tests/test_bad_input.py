@@ -21,7 +21,7 @@ from pcl.methods import pcl as method
 from pcl.oracles import log
 from pcl.oracles.log import Answer
 from pcl.plan import Plan
-from pcl.run import execute, network
+from pcl.run import execute, inputs, network, scores
 from pcl.run.checkpoint import Checkpoint
 from pcl.seals import remake
 
@@ -675,6 +675,6 @@ def test_the_message_of_a_user_error_is_all_that_a_caller_needs(workspace, run):
 def test_scores_can_be_computed_anew_and_are_the_same(at, run):
     at("complete")
     recorded = json.loads((run.path / "metrics.json").read_text())["scores"]
-    assert execute.score(run) == recorded
+    assert scores.scores(inputs.labels(run), run.folder.read_assignments()) == recorded
     with np.load(run.path / "assignments.npz") as saved:
         assert saved["train_cluster"].shape == (1408,)

@@ -101,3 +101,37 @@ def test_two_clusters_are_in_doubt_until_enough_answers_say_that_they_differ():
     assert beliefs.doubtful(2) is not None, "0 has one answer against the second cluster"
     beliefs.hear(0, 3, same=False)
     assert beliefs.doubtful(2) is None
+
+
+@pytest.mark.parametrize("clusters", [2, 3, 5])
+@pytest.mark.parametrize("seed", range(5))
+def test_how_many_clusters_there_are_follows_from_right_answers(clusters, seed):
+    rng = np.random.default_rng(seed)
+    truth = rng.permutation(np.arange(30) % clusters)
+    first = [int(np.flatnonzero(truth == own)[0]) for own in range(clusters)]
+    said = [(i, j, bool(truth[i] == truth[j])) for i, j in combinations(range(30), 2) if {i, j} & set(first)]
+    known = settled(answers_of(said), None).neighbourhoods()
+    assert known.count == clusters and known.images.tolist() == list(range(30))
+    assert all(len(set(truth[own])) == 1 for own in known.members())
+
+
+@given(st.lists(st.tuples(st.sampled_from(PAIRS), st.booleans()), min_size=1, max_size=12, unique_by=lambda x: x[0]))
+@settings(max_examples=60, deadline=None)
+def test_with_any_number_of_clusters_no_move_and_no_merging_wins_votes(asked):
+    said = [(i, j, same) for (i, j), same in asked]
+    beliefs = settled(answers_of(said), None)
+    labels = dict(zip(beliefs.images, beliefs.label, strict=True))
+    found = votes_for(labels, said)
+    assert found <= best(said, beliefs.images, 6)
+    for image, label in product(beliefs.images, range(7)):
+        assert votes_for(labels | {image: label}, said) <= found
+    for own, other in combinations(set(labels.values()) - {UNKNOWN}, 2):
+        merged = {image: other if label == own else label for image, label in labels.items()}
+        assert votes_for(merged, said) <= found
+
+
+def test_one_wrong_answer_opens_no_cluster_for_good():
+    """2 is said to differ from 0; of two more answers that put it with 0's cluster, both are believed."""
+    said = [(0, 1, True), (0, 3, False), (1, 3, False), (0, 2, False), (2, 3, False)]
+    assert settled(answers_of(said), None).neighbourhoods().count == 3
+    assert settled(answers_of([*said, (1, 2, True), (2, 4, True), (0, 4, True)]), None).neighbourhoods().count == 2

@@ -67,7 +67,7 @@ def plan():
 def test_from_the_folder_to_target_clusters(project):
     assert "data photos: 8 pictures in photos; prepared when a run needs them" in pcl("check")
     pcl("prepare", "photos")
-    assert "data photos: prepared in results/data/photos/" in pcl("check", "--verify")
+    assert "data photos: prepared in results/data/photos/" in pcl("check")
     pcl("relabel", "photos-2", "colour")
     targets = orientations.read(plan().target("photos-2", "colour").path)
     files = datasets.load(plan().data("photos-2").path).train.files

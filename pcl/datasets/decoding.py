@@ -83,9 +83,19 @@ def decode(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
         # Pillow warns of odd metadata in hundreds of ImageNet's files; the pixels are what counts here.
         warnings.simplefilter("ignore")
         with Image.open(path) as image:
-            flat = _opaque(_eight_bit(_upright(image))).convert("RGB" if channels == 3 else "L")
+            flat = plain(image).convert("RGB" if channels == 3 else "L")
             pixels = flat.resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(pixels).reshape(size, size, channels).transpose(2, 0, 1)
+
+
+def plain(image: Image) -> Image:
+    """A picture as a person sees it: turned as its EXIF data say, on white, with 8 bits a channel; loads its pixels.
+
+    Raises:
+        OSError: the file is damaged.
+        ValueError: its pixels have no agreed white.
+    """
+    return _opaque(_eight_bit(_upright(image)))
 
 
 def _upright(image: Image) -> Image:

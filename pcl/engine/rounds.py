@@ -29,7 +29,7 @@ def train(
     choice: Choice,
     features: NDArray[np.float32],
     known: Known,
-    clusters: int,
+    clusters: int | None,
     seed: int,
     learn: Callable[[Known], NDArray[np.float32]],
 ) -> Training:
@@ -39,7 +39,7 @@ def train(
         choice: the strategy.
         features: of every training image [N, D].
         known: what has been answered.
-        clusters: K.
+        clusters: K; None where nobody knows.
         seed: of the run.
         learn: what is known -> cluster probabilities of every training image [N, K].
     """
@@ -57,7 +57,7 @@ def train(
 def seen(
     features: NDArray[np.float32],
     known: Known,
-    clusters: int,
+    clusters: int | None,
     seed: int,
     stage: str,
     number: int,

@@ -47,7 +47,8 @@ class Method(ABC):
     """An algorithm: final subclasses only, each named `Method` in a file of its own.
 
     `supervised` methods use answers; the others are trained once per task and scored in every orientation. `network`
-    says whether a network is trained, and `reads` what is taken of another arm, if anything. `version` is raised by
+    says whether a network is trained, and `reads` what is taken of another arm, if anything. `finds_clusters` says
+    whether the answers may tell how many clusters there are, so that nobody needs to know. `version` is raised by
     hand when the same settings would give other numbers.
     """
 
@@ -55,13 +56,20 @@ class Method(ABC):
     supervised: ClassVar[bool]
     network: ClassVar[bool]
     reads: ClassVar[Literal["features", "clusters"] | None] = None
+    finds_clusters: ClassVar[bool] = False
     Settings: ClassVar[type[Strict]]
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     layers: ClassVar[tuple[str, ...]] = ()
     pretraining: ClassVar[SharedStages | None] = None
 
-    def __init__(self, settings: Any, clusters: int, budget: int) -> None:
-        self.settings, self.clusters, self.budget = settings, clusters, budget
+    def __init__(self, settings: Any, clusters: int | None, budget: int) -> None:
+        self.settings, self.given, self.budget = settings, clusters, budget
+
+    @property
+    def clusters(self) -> int:
+        """K, for a method that must be told; `given` is None where nobody knows."""
+        assert self.given is not None, "only methods that find clusters are planned where nobody knows how many"
+        return self.given
 
     @classmethod
     def initial_questions(cls, settings: Any) -> int:
@@ -90,7 +98,7 @@ class Method(ABC):
     def placed(self, known: Known) -> Neighbourhoods | None:
         """The images whose cluster the answers tell; None where they contradict each other."""
         try:
-            return neighbourhoods.of(known.closed, self.clusters)
+            return neighbourhoods.of(known.closed, self.given)
         except Contradiction:
             return None
 
@@ -111,7 +119,7 @@ class Method(ABC):
         Raises:
             UserError: there are too few; the message begins with the setting.
         """
-        if self.clusters > images:
+        if self.given is not None and self.given > images:
             raise UserError(f"clusters: {self.clusters}, but there are only {images} training images; ask for fewer")
         problems = list(exceeded(self.settings, images))
         if problems:
@@ -136,7 +144,7 @@ class FrozenMethod(Method):
     def cluster(
         self, inputs: dict[str, NDArray[np.float32]], known: Known, seed: int
     ) -> dict[str, NDArray[np.float32]]:
-        """Cluster probabilities [N, K] of every split, fitted on "train" only.
+        """Cluster probabilities [N, K] of every split, fitted on "train" only; K unknown, as many as are found.
 
         Args:
             inputs: per split, features [N, D] or one-hot clusters [N, K].
@@ -161,6 +169,10 @@ class Learner(FrozenMethod):
     supervised = True
     Settings: ClassVar[type[LearnerSettings]] = LearnerSettings
     settings: LearnerSettings
+
+    def width(self, placed: Neighbourhoods) -> int:
+        """The number of clusters: K, or, unknown, of neighbourhoods."""
+        return placed.count if self.given is None else self.given
 
     @classmethod
     def strategy(cls, settings: LearnerSettings) -> Choice | None:

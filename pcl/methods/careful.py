@@ -34,6 +34,7 @@ class Method(base.Learner):
     """
 
     version = 1
+    finds_clusters = True
     Settings = CarefulSettings
     settings: CarefulSettings
 
@@ -43,13 +44,14 @@ class Method(base.Learner):
 
     def placed(self, known: Known) -> Neighbourhoods:
         """The labels to believe."""
-        return beliefs.settled(known.answers, self.clusters).neighbourhoods()
+        return beliefs.settled(known.answers, self.given).neighbourhoods()
 
     def cluster(
         self, inputs: dict[str, NDArray[np.float32]], known: Known, seed: int
     ) -> dict[str, NDArray[np.float32]]:
         """Where each label's share is largest."""
-        return self._spread(inputs, self.neighbourhoods(known), self.clusters)
+        placed = self.neighbourhoods(known)
+        return self._spread(inputs, placed, self.width(placed))
 
     @cached_property
     def _spread(self) -> propagation.Spreader:

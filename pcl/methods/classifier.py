@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveFloat
 
+from pcl import margins
 from pcl.engine.known import Known
 from pcl.methods import base
 
@@ -26,6 +27,7 @@ class Method(base.Learner):
     """
 
     version = 1
+    finds_clusters = True
     Settings = ClassifierSettings
     settings: ClassifierSettings
 
@@ -33,31 +35,18 @@ class Method(base.Learner):
         self, inputs: dict[str, NDArray[np.float32]], known: Known, seed: int
     ) -> dict[str, NDArray[np.float32]]:
         """The soft maximum of the decision values, or the probabilities of the logistic model."""
-        placed = self.neighbourhoods(known)
-        if placed.count == 1:
-            return {
-                split: np.eye(self.clusters, dtype=np.float32)[np.zeros(len(x), int)] for split, x in inputs.items()
-            }
-        model = self._model().fit(inputs["train"][placed.images], placed.which)
-        return {split: self._probabilities(model, rows) for split, rows in inputs.items()}
-
-    def _model(self) -> Any:
         from sklearn.linear_model import LogisticRegression
-        from sklearn.svm import SVC
 
+        placed = self.neighbourhoods(known)
+        width, images, which = self.width(placed), placed.images, placed.which
+        if placed.count == 1:
+            one_hot = np.eye(width, dtype=np.float32)
+            return {split: one_hot[np.zeros(len(rows), int)] for split, rows in inputs.items()}
         if self.settings.model == "svm":
-            return SVC(C=self.settings.c)
-        return LogisticRegression(C=self.settings.c, max_iter=1000)
-
-    def _probabilities(self, model: Any, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """p [N, K]; clusters without a placed image have none."""
-        from scipy.special import softmax
-
-        found = np.zeros((len(rows), self.clusters), np.float32)
-        if self.settings.model == "logistic":
-            found[:, model.classes_] = model.predict_proba(rows)
-            return found
-        value = model.decision_function(rows)
-        value = np.stack([-value, value], axis=1) if value.ndim == 1 else value
-        found[:, model.classes_] = softmax(value, axis=1)
+            machine = margins.fitted(inputs["train"][images], which, self.settings.c)
+            return {split: margins.probabilities(machine, rows, width) for split, rows in inputs.items()}
+        logistic = LogisticRegression(C=self.settings.c, max_iter=1000).fit(inputs["train"][images], which)
+        found = {split: np.zeros((len(rows), width), np.float32) for split, rows in inputs.items()}
+        for split, rows in inputs.items():
+            found[split][:, logistic.classes_] = logistic.predict_proba(rows)
         return found

@@ -25,10 +25,11 @@ class Method(base.Learner):
 
     Source: van Craenendonck, Dumancic and Blockeel, IJCAI 2017.
     Differs: medoids about which the answers do not tell enough, where the budget ended early, go with the nearest
-    image that has a cluster; so there are K clusters, which COBRA alone would not promise.
+    image that has a cluster; so there are K clusters at most, which COBRA alone would not promise.
     """
 
     version = 1
+    finds_clusters = True
     Settings = COBRALabels
     settings: COBRALabels
 
@@ -40,10 +41,10 @@ class Method(base.Learner):
         choice = self.settings.strategy
         given = choice.settings["super_instances"] if choice is not None and choice.name == "cobra" else None
         groups = super_instances(
-            rows, how_many(given, known.budget, self.clusters), seeds.derive(seed, "strategy", STAGE)
+            rows, how_many(given, known.budget, self.width(placed)), seeds.derive(seed, "strategy", STAGE)
         )
         of_medoid = placed.which[distances(rows[groups.medoid], rows[placed.images]).argmin(1)]
-        one_hot = np.eye(self.clusters, dtype=np.float32)
+        one_hot = np.eye(self.width(placed), dtype=np.float32)
         found = {"train": of_medoid[groups.group]}
         for split, others in inputs.items():
             if split != "train":

@@ -57,6 +57,7 @@ class Method(base.Learner):
     """
 
     version = 1
+    finds_clusters = True
     Settings = CODACSettings
     settings: CODACSettings
     presets: ClassVar[dict[str, dict[str, Any]]] = {"release": {"epochs": 100, "patience": 30, "lr": 1e-4}}
@@ -83,7 +84,7 @@ class Method(base.Learner):
             for split, own in rows.items():
                 weight = 1 / np.maximum(distances(encoder(own).numpy(), centres.numpy()), 1e-6)
                 p = (weight / weight.sum(1, keepdims=True)).astype(np.float32)
-                found[split] = np.pad(p, ((0, 0), (0, self.clusters - groups.count)))
+                found[split] = np.pad(p, ((0, 0), (0, self.width(groups) - groups.count)))
         return found
 
     def _pretrained(self, raw: NDArray[np.float32], rows: Tensor, seed: int) -> tuple[nn.Module, nn.Module]:

@@ -16,6 +16,7 @@ class Method(base.Learner):
     """
 
     version = 1
+    finds_clusters = True
 
     def cluster(
         self, inputs: dict[str, NDArray[np.float32]], known: Known, seed: int
@@ -25,5 +26,5 @@ class Method(base.Learner):
 
         placed = self.neighbourhoods(known)
         model = KNeighborsClassifier(1, algorithm="brute").fit(inputs["train"][placed.images], placed.which)
-        one_hot = np.eye(self.clusters, dtype=np.float32)
+        one_hot = np.eye(self.width(placed), dtype=np.float32)
         return {split: one_hot[model.predict(rows)] for split, rows in inputs.items()}

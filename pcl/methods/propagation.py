@@ -37,6 +37,7 @@ class Method(base.Learner):
     """
 
     version = 1
+    finds_clusters = True
     Settings = PropagationSettings
     settings: PropagationSettings
 
@@ -44,7 +45,8 @@ class Method(base.Learner):
         self, inputs: dict[str, NDArray[np.float32]], known: Known, seed: int
     ) -> dict[str, NDArray[np.float32]]:
         """Where each label's share is largest."""
-        return self._spread(inputs, self.neighbourhoods(known), self.clusters)
+        placed = self.neighbourhoods(known)
+        return self._spread(inputs, placed, self.width(placed))
 
     @cached_property
     def _spread(self) -> propagation.Spreader:

@@ -26,6 +26,7 @@ class Method(base.Learner):
     """
 
     version = 1
+    finds_clusters = True
     Settings = SeededSettings
     settings: SeededSettings
 
@@ -43,10 +44,10 @@ class Method(base.Learner):
             if (found == labels).all():
                 break
             labels = found
-            weights = np.eye(self.clusters)[labels]
+            weights = np.eye(len(centres))[labels]
             size = weights.sum(0)[:, None]
             centres = np.where(size, weights.T @ rows / np.maximum(size, 1), centres)
-        one_hot = np.eye(self.clusters, dtype=np.float32)
+        one_hot = np.eye(len(centres), dtype=np.float32)
         others = {split: distances(own, centres).argmin(1) for split, own in inputs.items() if split != "train"}
         return {split: one_hot[own] for split, own in ({"train": labels} | others).items()}
 
@@ -54,4 +55,4 @@ class Method(base.Learner):
         """The means of the neighbourhoods, and images drawn at random for clusters that have none."""
         means = [rows[members].mean(0, dtype=np.float64) for members in placed.members()]
         rng = seeds.numpy_generator(seed, "seeded")
-        return np.array(means + [rows[i] for i in rng.permutation(len(rows))[: self.clusters - placed.count]])
+        return np.array(means + [rows[i] for i in rng.permutation(len(rows))[: self.width(placed) - placed.count]])

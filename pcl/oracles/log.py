@@ -69,10 +69,10 @@ class Assigned(Answer):
         seen = self.prototypes[: self.chosen or None]
         return [(self.i, other, number == self.chosen) for number, other in enumerate(seen, start=1)]
 
-    def pair_equivalents(self, clusters: int) -> int:
+    def pair_equivalents(self, clusters: int | None) -> int:
         """How many pairs would have said the same, asked in this order: the last of all clusters is implied."""
         asked = len(self.facts) if self.chosen is not None else 0
-        return min(asked, clusters - 1)
+        return asked if clusters is None else min(asked, clusters - 1)
 
     @property
     def bits(self) -> float:

@@ -11,6 +11,10 @@ class BudgetError(UserError):
     """A number of questions that an arm cannot ask."""
 
 
+class NeedsClusters(UserError):
+    """An arm that must be told how many clusters there are, on a task whose number nobody knows."""
+
+
 def check_size(run: Run, images: int) -> None:
     """Hold a run's clusters and settings against so many training images; raises UserError where they are too few."""
     try:
@@ -32,7 +36,7 @@ def check(run: Run, images: int) -> None:
     if run.answers is not None:
         return
     where = f"budget: {run.budget} questions for arm {run.arm}, but"
-    if not run.method.network and run.budget < run.clusters - 1:
+    if not run.method.network and run.clusters is not None and run.budget < run.clusters - 1:
         raise BudgetError(
             f"{where} {run.clusters} clusters take {run.clusters - 1} at least; raise "
             f"studies.{run.study}.budgets.{run.task} (or curve)"

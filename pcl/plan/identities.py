@@ -138,6 +138,7 @@ class Run:
     """One (task, orientation, arm, budget, seed).
 
     `orientation` is "any" where no question is asked: such a run is scored in every orientation of its task.
+    `clusters` is None where nobody knows how many there are, and the answers must tell.
     """
 
     study: str
@@ -150,7 +151,7 @@ class Run:
     method: type[Method]
     method_name: str
     title: str
-    clusters: int
+    clusters: int | None
     device: str
     numerics: Numerics
     oracle: OracleChoice

@@ -14,7 +14,7 @@ from pcl.config import Arm, Config, OracleChoice, Study, Table
 from pcl.errors import UserError, did_you_mean
 from pcl.methods.base import Method
 from pcl.numerics import NARROWEST
-from pcl.plan.budget import BudgetError, check_size
+from pcl.plan.budget import BudgetError, NeedsClusters, check_size
 from pcl.plan.budget import check as check_budget
 from pcl.plan.identities import ANY, Features, Run, Target
 from pcl.plan.settings import arm_of, method_of, resolve, unknown_keys
@@ -86,11 +86,15 @@ class Plan:
         """One run; the study's budget for the task unless given.
 
         Raises:
-            UserError: there is no such task, orientation or arm, the arm's settings are wrong, or the budget does not
-                cover the arm's first questions.
+            UserError: there is no such task, orientation or arm, the arm's settings are wrong, the budget does not
+                cover the arm's first questions, or the arm needs a number of clusters that nobody knows.
         """
-        self._task(task)
         method = self._method(arm)
+        if self._task(task).clusters is None and not method.finds_clusters:
+            raise NeedsClusters(
+                f"arm {arm} on {task}: needs K, but tasks.{task}.clusters is null; give a number there, or take an "
+                "arm that finds it, such as one of the method careful"
+            )
         if not method.supervised:
             orientation, budget = ANY, 0
         else:
@@ -112,6 +116,17 @@ class Plan:
         """The runs behind one table or figure, each once."""
         return list({run.path: run for run in self._of(report)}.values())
 
+    def remarks(self, report: str) -> list[str]:
+        """What must be said of the features that the runs behind one table or figure rest on."""
+        behind = {}
+        todo = self.runs(report)
+        while todo:
+            run = todo.pop()
+            if run.path not in behind:
+                behind[run.path] = [own.kind.remark for own in run.features if own.kind.remark]
+                todo += run.takes_from
+        return sorted({remark for remarks in behind.values() for remark in remarks})
+
     def all_runs(self) -> list[Run]:
         """The runs behind every table and figure, each once."""
         return list({run.path: run for report in self.reports for run in self.runs(report)}.values())
@@ -126,9 +141,22 @@ class Plan:
                 if run.budget and images is not None:
                     check_budget(run, images)
                 found.append(budget)
-            except BudgetError:
+            except (BudgetError, NeedsClusters):
                 continue
         return found
+
+    def lacking(self, item: Table) -> set[tuple[str, str]]:
+        """(arm, task) of what a table leaves out, as the arm needs K and the task has none."""
+        return {(arm, task) for task in self.tasks(item) for arm in item.arms if self.needs_clusters(task, arm)}
+
+    def needs_clusters(self, task: str, arm: str) -> bool:
+        """Whether an arm cannot run on a task for want of K: by itself, or by what it takes from another one."""
+        if self._task(task).clusters is not None:
+            return False
+        chosen = self._arm(arm)
+        named = [other for name in chosen.features for other in self.config.representations[name].named]
+        others = [name for name in (chosen.source, chosen.answers, *named) if name is not None]
+        return not self._method(arm).finds_clusters or any(self.needs_clusters(task, other) for other in others)
 
     def figure(self, name: str) -> Any:
         """A figure, of its kind (`pcl/report/figures/base.py`); raises UserError where there is none."""
@@ -150,7 +178,7 @@ class Plan:
         for task in self.study.tasks:
             for arm in arms:
                 for orientation in self.orientations(task) if self._method(arm).supervised else (ANY,):
-                    if self._can_answer(task, orientation, arm):
+                    if self._can_answer(task, orientation, arm) and not self.needs_clusters(task, arm):
                         yield self.run(task, orientation, arm, seed)
 
     def pretrains(self, arm: str, name: str) -> bool:
@@ -196,7 +224,10 @@ class Plan:
     def _of(self, report: str) -> Iterator[Run]:
         if report in self.config.every_table:
             item = self.config.every_table[report]
+            lacking = self.lacking(item)
             for task, orientation, arm in product(self.tasks(item), item.orientations, item.arms):
+                if (arm, task) in lacking:
+                    continue
                 for budget in self.askable(task, orientation, arm, item.budgets) if item.budgets else [None]:
                     yield from (self.run(task, orientation, arm, seed, budget) for seed in self.study.seeds)
         elif report in self.config.figures:

@@ -9,8 +9,9 @@ import io
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,24 @@ THEME = (
 )
 
 
-def write(drawing: Drawing, out: Path) -> None:
-    """Write `out` with the endings .svg, .png, .pdf and .csv, each whole or not at all."""
-    artifacts.write(Path(f"{out}.svg"), _svg(drawing.draw, out.name))
+def contents(drawing: Drawing, out: Path) -> dict[Path, bytes | str]:
+    """File -> content: `out` with the endings .svg, .png, .pdf and .csv."""
+    made: dict[Path, bytes | str] = {
+        Path(f"{out}.svg"): _titled(_svg(drawing.draw, out.name), drawing.titles, out.name)
+    }
     for ending, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None, "Producer": None})):
         buffer = io.BytesIO()
         with _styled("#1d1d1f", out.name):
             canvas = _spelled(drawing.draw("#1d1d1f"))
             canvas.savefig(buffer, format=ending, dpi=200, facecolor="white", metadata=metadata)
-        artifacts.write(Path(f"{out}.{ending}"), buffer.getvalue())
-    artifacts.write(Path(f"{out}.csv"), drawing.numbers)
+        made[Path(f"{out}.{ending}")] = buffer.getvalue()
+    return made | {Path(f"{out}.csv"): drawing.numbers}
+
+
+def write(drawing: Drawing, out: Path) -> None:
+    """Write `contents`, each whole or not at all."""
+    for path, content in contents(drawing, out).items():
+        artifacts.write(path, content)
 
 
 def _svg(draw: Callable[[str], Canvas], name: str) -> str:
@@ -57,6 +66,16 @@ def _svg(draw: Callable[[str], Canvas], name: str) -> str:
     for before in (' id="', 'href="#', "url(#"):
         svg = svg.replace(before, f"{before}{name}-")
     return svg
+
+
+def _titled(svg: str, titles: Mapping[str, str], name: str) -> str:
+    """The same with a title in each group that has one; its inside counts too, where a pointer is over it."""
+
+    def with_title(found: re.Match[str]) -> str:
+        text = titles.get(found[1])
+        return f'{found[0][:-1]} pointer-events="all"><title>{escape(text)}</title>' if text else found[0]
+
+    return re.sub(rf'<g id="{re.escape(name)}-([^"]+)">', with_title, svg)
 
 
 def _spelled(canvas: Canvas) -> Canvas:

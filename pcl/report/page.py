@@ -140,8 +140,8 @@ class Page:
         }
 
 
-def write(plan: Plan, summary: pd.DataFrame, drawn: Iterable[Path], out: Path) -> None:
-    """Write the page.
+def content(plan: Plan, summary: pd.DataFrame, drawn: Iterable[Path], out: Path) -> str:
+    """The page.
 
     Args:
         plan: the study.
@@ -160,7 +160,7 @@ def write(plan: Plan, summary: pd.DataFrame, drawn: Iterable[Path], out: Path) -
         undefined=StrictUndefined,
     )
     environment.filters |= {"heading": words.heading, "duration": words.duration}
-    html = environment.get_template("page.html").render(
+    return environment.get_template("page.html").render(
         page=Page(plan, summary, drawn, out),
         plan=plan,
         caption=tables.caption,
@@ -171,7 +171,11 @@ def write(plan: Plan, summary: pd.DataFrame, drawn: Iterable[Path], out: Path) -
         styles=arm_styles(plan.config),
         paper=tables.published().paper,
     )
-    artifacts.write(out, html)
+
+
+def write(plan: Plan, summary: pd.DataFrame, drawn: Iterable[Path], out: Path) -> None:
+    """Write `content`."""
+    artifacts.write(out, content(plan, summary, drawn, out))
 
 
 def _record(run: Run) -> dict[str, Any]:

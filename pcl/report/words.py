@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 METRIC_NAMES = {"nmi": "NMI", "ari": "ARI", "f": "F", "acc": "ACC", "pairwise_f1": "pairwise F1"}
 NOT_RUN = "not run"
+NEEDS_CLUSTERS = "needs K"
 NOT_PUBLISHED = "not published"
 NO_VALUE = "n/a"
 UNKNOWN = "unknown"
@@ -49,11 +51,21 @@ def signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
 
-def asked_and_implied(questions: tuple[float, float] | None) -> str:
-    """Questions as they are read: "300 + 631"."""
+def asked_and_implied(questions: Sequence[float] | None) -> str:
+    """Questions as they are read: "300 + 631", and "300 + 631 / 214" with the images that are placed."""
     if questions is None:
         return NOT_RUN
-    return " + ".join(f"{count:.0f}" for count in questions) if any(questions) else "none"
+    asked, implied, *placed = questions
+    if not asked:
+        return "none"
+    return " / ".join([f"{asked:.0f} + {implied:.0f}", *(count(images) for images in placed)])
+
+
+def count(value: float | None) -> str:
+    """A mean number of things."""
+    if value is None or math.isnan(value):
+        return NO_VALUE
+    return f"{value:.1f}".removesuffix(".0")
 
 
 def duration(seconds: float | None) -> str:

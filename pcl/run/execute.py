@@ -65,7 +65,8 @@ def train(run: Run) -> Path:
         folder.begin()
         make = _train if run.method.network else _cluster
         made = _provenance(run, make(run, labels), started)
-    folder.write_last(scores.content(run, labels), made)
+    manifest = datasets.load(run.data.path).manifest
+    folder.write_last(scores.content(run, labels, manifest.n["train"], manifest), made)
     return run.path
 
 
@@ -114,17 +115,11 @@ def layer_of(run: Run, layer: str = "features", *, trained: bool = True) -> Rows
     return {split: session.predict(rows, split).numpy() for split in session.images.splits}
 
 
-def score(run: Run) -> dict[str, Any]:
-    """The scores of the assignments that a run has written, computed anew."""
-    run.folder.needed(run.folder.assignments, run.arm)
-    return scores.scores(inputs.labels(run), run.folder.read_assignments())
-
-
-def _train(run: Run, labels: Labels) -> str:
+def _train(run: Run, labels: Labels) -> Any:
     """Train a network; the device."""
     from pcl.run import network
 
-    return str(network.train(run, labels).device)
+    return network.train(run, labels).device
 
 
 def _cluster(run: Run, labels: Labels) -> str:
@@ -140,10 +135,19 @@ def _provenance(run: Run, device: Any, started: float) -> dict[str, Any]:
     torch = sys.modules.get("torch")
     return provenance(
         study=run.study,
-        device=str(device),
+        device=_named(device),
         threads=torch.get_num_threads() if torch else int(os.environ.get("OMP_NUM_THREADS", 1)),
         **numerics.described(),
         seconds=round(time.monotonic() - started, 1),
         peak_memory_mb=peak_memory_mb(),
         finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )
+
+
+def _named(device: Any) -> str:
+    """A device; of a GPU also what it is, since seconds mean nothing without."""
+    if getattr(device, "type", None) != "cuda":
+        return str(device)
+    import torch
+
+    return f"{device} ({torch.cuda.get_device_name(device)})"

@@ -57,6 +57,7 @@ def frozen(run: Run) -> dict[str, NDArray[np.float32]]:
     """What a frozen method learns on: its source's clusters, one-hot, or its representations."""
     if run.source is None:
         return features(run)
+    assert run.clusters is not None, "an arm that takes clusters is planned where their number is known"
     one_hot = np.eye(run.clusters, dtype=np.float32)
     folder = run.source.folder
     folder.needed(folder.assignments, run.arm)

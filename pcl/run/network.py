@@ -52,7 +52,7 @@ def opened(run: Run) -> tuple[DeepMethod, Session]:
         network = method.build(channels)
     network = network.to(device).to(memory_format=MEMORY_FORMAT)
     known = Known(method.constraints(len(tensors["train"])), run.budget)
-    session = Session(run.seed, Images(tensors, run.settings, device), network, known, clusters=run.clusters)
+    session = Session(run.seed, Images(tensors, run.settings, device), network, known, clusters=method.clusters)
     if run.features:
         session.features = inputs.features(run)["train"]
     return method, session

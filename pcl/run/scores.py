@@ -82,10 +82,17 @@ def questions(run: Run, known: Known) -> dict[str, Any]:
     }
 
 
-def content(run: Run, labels: Labels) -> dict[str, Any]:
-    """The content of metrics.json, from the other files that are there: equal for equal runs."""
+def content(run: Run, labels: Labels, count: int, manifest: datasets.Manifest | None) -> dict[str, Any]:
+    """The content of metrics.json, from the other files that are there: equal for equal runs.
+
+    Args:
+        run: has written them.
+        labels: target clusters.
+        count: training images.
+        manifest: of the data; without it, nothing is said of them.
+    """
     assigned = run.folder.read_assignments()
-    manifest = datasets.load(run.data.path).manifest
+    data = {name: array.sha256 for name, array in manifest.arrays.items()} if manifest else None
     return {
         "task": run.task,
         "orientation": run.orientation,
@@ -93,9 +100,10 @@ def content(run: Run, labels: Labels) -> dict[str, Any]:
         "seed": run.seed,
         "key": run.key,
         "spec": run.spec,
-        "data": {"name": run.data.name, "sha256": {name: a.sha256 for name, a in manifest.arrays.items()}},
+        "data": {"name": run.data.name, "sha256": data} if data else None,
         "scores": scores(labels, assigned),
-        "shares": {split: metrics.shares(found.cluster, run.clusters) for split, found in assigned.items()},
-        "questions": questions(run, inputs.answered(run, manifest.n["train"])),
+        "shares": {split: metrics.shares(found.cluster, run.clusters or 0) for split, found in assigned.items()},
+        "clusters": {"given": run.clusters, "found": {s: len(set(a.cluster.tolist())) for s, a in assigned.items()}},
+        "questions": questions(run, inputs.answered(run, count)),
         "epochs": run.folder.epochs(),
     }

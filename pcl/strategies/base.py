@@ -151,7 +151,7 @@ class FeatureView:
 
     Attributes:
         features: a representation of every training image.
-        clusters: K.
+        clusters: K; None where nobody knows.
         known: every answer so far. It grows while a round is asked.
         seed: of every draw, a child of the run's seed.
         round: the number of the round, from 0.
@@ -159,7 +159,7 @@ class FeatureView:
     """
 
     features: NDArray[np.float32]
-    clusters: int
+    clusters: int | None
     known: Known
     seed: int
     round: int

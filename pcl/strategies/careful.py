@@ -56,7 +56,7 @@ class Strategy(base.Strategy[FeatureView]):
         """The questions that place the chosen images, and those that settle what the clusters are."""
         s, state = self.settings, _State(view)
         first = not state.beliefs.images
-        if not state.complete or len(state.beliefs.images) < s.typical * view.clusters:
+        if not state.complete or len(state.beliefs.images) < s.typical * (view.clusters or len(state.beliefs.used)):
             images = placing.typical(view, state, count + first, s.neighbours)
         else:
             images = placing.unsure(view, state, count, s.pool)
@@ -73,7 +73,9 @@ class Strategy(base.Strategy[FeatureView]):
             state.beliefs.add(image)
             return
         order = state.likeliest_first(image)
-        sure = state.complete and state.beliefs.doubtful(self.settings.need) is None
+        sure = (
+            state.view.clusters is not None and state.complete and state.beliefs.doubtful(self.settings.need) is None
+        )
         for own in order[: len(order) - sure]:
             reference = state.beliefs.reference(own, image)
             if reference is None or not state.view.known.open(*sorted((reference, image))):
@@ -97,8 +99,8 @@ class _State:
 
     @property
     def complete(self) -> bool:
-        """Whether every cluster has an image."""
-        return len(self.beliefs.used) == self.view.clusters
+        """Whether every cluster has an image, as far as one can tell."""
+        return placing.all_found([len(own) for own in self._groups().values()], self.view.clusters)
 
     def ask(self, i: int, j: int, why: str) -> Iterator[Pair]:
         """Ask, and hear the answer."""

@@ -23,7 +23,8 @@ class COBRASettings(Strict):
 class Strategy(base.Strategy[FeatureView]):
     """Medoids of super-instances; always the nearest two whose clusters may be one or may not.
 
-    "Same" merges the two clusters; what follows from the answers is not asked.
+    "Same" merges the two clusters; what follows from the answers is not asked. Where nobody knows the number of
+    clusters, a second round makes as many super-instances as the number found so far allows.
 
     Source: van Craenendonck, Dumancic and Blockeel, "COBRA: a fast and simple method for active clustering with
     pairwise constraints", IJCAI 2017; the number of super-instances from edahelsinki/codac@bce4e51.
@@ -36,7 +37,8 @@ class Strategy(base.Strategy[FeatureView]):
 
     def select(self, view: FeatureView, count: int) -> Iterator[Pair]:
         """Pairs of medoids until the clusters of all of them are known; a round is as long as it takes."""
-        wanted = how_many(self.settings.super_instances, view.known.budget, view.clusters)
+        clusters = view.clusters or view.neighbourhoods.count or None
+        wanted = how_many(self.settings.super_instances, view.known.budget, clusters)
         medoid = super_instances(view.features, wanted, view.seed).medoid
         apart = distances(view.features[medoid], view.features[medoid])
         a, b = np.triu_indices(len(medoid), 1)

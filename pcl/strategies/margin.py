@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
 
 from pcl.config import Strict
@@ -39,12 +40,13 @@ class Strategy(placing.Placing):
     def images(self, view: FeatureView, placed: placing.Placed, count: int) -> Iterator[int]:
         """Typical ones, then unsure ones."""
         done = len(view.features) - int(placed.free.sum())
-        if not placed.complete or done < self.settings.typical * view.clusters:
+        if not placed.complete or done < self.settings.typical * (view.clusters or len(placed.groups)):
             yield from placing.typical(view, placed, count, self.settings.neighbours)
             return
         yield from placing.unsure(view, placed, count, self.settings.pool)
 
     def order(self, placed: placing.Placed, image: int) -> list[int]:
         """By what the learner holds for likeliest, once it knows every cluster."""
-        found = placed.view.neighbourhoods.count == placed.view.clusters
+        known = placed.view.neighbourhoods
+        found = placing.all_found(np.bincount(known.which).tolist(), placed.view.clusters)
         return placed.likeliest_first(image) if found else placed.nearest_first(image)

@@ -17,9 +17,12 @@ class Placed:
     """The neighbourhoods as they grow while a round is asked.
 
     An image that differs from all of them opens another one; where every cluster has one, the last is implied and not
-    asked. "Not sure" skips a neighbourhood; an image that is skipped is left out.
+    asked. "Not sure" skips a neighbourhood; an image that is skipped is left out. Where nobody knows how many
+    clusters there are, none is implied, and all are taken to be found as long as every neighbourhood has two images.
 
-    Source: Basu, Banerjee and Mooney, SDM 2004, Section 4.
+    Source: Basu, Banerjee and Mooney, SDM 2004, Section 4; Good, "The population frequencies of species and the
+    estimation of population parameters", Biometrika 1953, for how much is left to be found: as many images as are
+    alone, out of all.
     """
 
     def __init__(self, view: FeatureView) -> None:
@@ -32,8 +35,8 @@ class Placed:
 
     @property
     def complete(self) -> bool:
-        """Whether every cluster has a neighbourhood."""
-        return len(self.groups) == self.view.clusters
+        """Whether every cluster has a neighbourhood, as far as one can tell."""
+        return all_found([len(group) for group in self.groups], self.view.clusters)
 
     @property
     def images(self) -> list[int]:
@@ -60,7 +63,7 @@ class Placed:
                 members.append(image)
                 return
             skipped |= same is None
-        if not skipped and not self.complete:
+        if not skipped and len(self.groups) != self.view.clusters:
             self.groups.append([image])
 
     def nearest_first(self, image: int) -> list[int]:
@@ -77,6 +80,11 @@ class Placed:
     def _distances(self, image: int, group: list[int]) -> NDArray[np.float64]:
         features = self.view.features
         return distances(features[[image]], features[group])[0]
+
+
+def all_found(sizes: list[int], clusters: int | None) -> bool:
+    """Whether there is a group for each of K clusters; K unknown, whether no image is alone in its group."""
+    return len(sizes) == clusters if clusters is not None else len(sizes) > 1 and min(sizes) > 1
 
 
 class Placing(Strategy[FeatureView]):

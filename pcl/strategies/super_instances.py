@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,11 @@ def super_instances(features: NDArray[np.float32], count: int, seed: int) -> Sup
     return SuperInstances(group, order[first])
 
 
-def how_many(given: int | None, budget: int, clusters: int) -> int:
-    """S, the number of super-instances: as given, or as many as so many questions can tell apart."""
+def how_many(given: int | None, budget: int, clusters: int | None) -> int:
+    """S, the number of super-instances: as given, or as many as so many questions can tell apart.
+
+    Where nobody knows the number of clusters, as many as they can tell apart if there were √(2 · budget), at
+    which they tell the fewest apart.
+    """
+    clusters = clusters or max(2, round(math.sqrt(2 * budget)))
     return given or max(clusters, int(budget / clusters + (clusters + 1) / 2))

@@ -59,6 +59,7 @@ class Strategy(base.Mining):
         own = p.argmax(1).astype(np.int64)
         if np.isfinite(p).all() and len(np.unique(own)) > 1:
             return own
+        assert view.clusters is not None, "a network is told how many clusters there are"
         return placing.groups_of(view.features, view.clusters, view.rng("value mining"))
 
     def samples(self, view: FeatureView, count: int) -> Iterator[Sample]:

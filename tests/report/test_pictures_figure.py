@@ -47,8 +47,11 @@ def test_wrong_images_are_those_that_no_renaming_of_clusters_puts_right(figure, 
         assert panel.acc == pytest.approx(metrics.accuracy(target, found.cluster))
         for images, wrong in zip(panel.images, panel.wrong, strict=True):
             assert 0 < len(images) <= 6 and len(set(found.cluster[images])) == 1
-            right = target[images][~wrong]
-            assert len(set(right)) <= 1 and not set(right) & set(target[images][wrong])
+            marked = np.array([name is not None for name in wrong])
+            right = target[images][~marked]
+            assert len(set(right)) <= 1 and not set(right) & set(target[images][marked])
+            names = run.targets["personalized"].map.clusters
+            assert [name for name in wrong if name] == [names[own] for own in target[images][marked]]
 
 
 def test_right_images_are_as_many_as_the_accuracy_says():
@@ -62,5 +65,11 @@ def test_files_are_the_same_again_and_say_what_they_show(figure, summary):
         drawing.write(figure.drawing(summary), Path(name))
     for ending in ("png", "csv"):
         assert Path(f"one.{ending}").read_bytes() == Path(f"two.{ending}").read_bytes()
+    panels = [figure._panel(*at) for at in figure._shown()]
+    marked = [name for panel in panels for row in panel.wrong for name in row if name]
+    svg = Path("one.svg").read_text()
+    assert marked and svg.count("<title>belongs to ") == len(marked)
+    assert all(svg.count(f"<title>belongs to {name}</title>") == marked.count(name) for name in marked)
     said = figure.description(stats.read(summary), Images(figure.runs()))
+    assert all(panel.mistakes in said for panel in panels)
     assert all(f"{panel}: 0." in said for panel in ("k-means, no answer", "5 answers", "20 answers"))

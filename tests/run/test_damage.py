@@ -17,10 +17,11 @@ from pcl.cli import main
 from pcl.errors import UserError
 from pcl.plan import Plan
 from pcl.representations import store
-from pcl.run import execute, inputs, network
+from pcl.run import execute, inputs, network, scores
 from pcl.seals import remake
 
 TURNS = 12  # of each file
+SIZES = {"train": 1408, "test": 389}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,11 @@ def read(plan):
         splits, labels = inputs.images(run), inputs.labels(run)
         found += [splits.manifest, *(array.tobytes() for split in (splits.train, splits.test) for array in split[:2])]
         found += [array.tobytes() for each in labels.values() for array in each.values()]
-        found += [execute.score(run), run.folder.read_provenance(), run.folder.epochs()]
+        found += [
+            scores.scores(labels, run.folder.read_assignments()),
+            run.folder.read_provenance(),
+            run.folder.epochs(),
+        ]
         found += [rows.tobytes() for features in run.features for rows in store.read(features.path).values()]
         for folder in (run.folder, run.pretraining.folder) if run.pretraining else ():
             weights = folder.read_weights()
@@ -117,16 +122,39 @@ def test_a_turned_byte_is_refused_by_name_or_changes_nothing(study, below, name)
 
 
 @pytest.mark.parametrize(("below", "name"), [("runs/**/pcl", "history.csv"), ("pretrain", "model.safetensors")])
-def test_check_verify_names_what_no_step_may_read(study, below, name):
+def test_verify_names_what_no_step_may_read(study, below, name):
     path = next(Path("results").glob(f"{below}/**/{name}"))
     content = path.read_bytes()
-    assert command("check", "--verify").output.rstrip().endswith("are whole")
+    assert command("verify").output.rstrip().endswith("are right")
     path.write_bytes(content[:-1])
-    found = command("check", "--verify")
+    found = command("verify")
     path.write_bytes(content)
     last = next(path.with_name(each) for each in ("metrics.json", "spec.json") if path.with_name(each).exists())
     assert found.exit_code == 2
     assert f"{path}: not as it was written; {remake(last)}" in found.output
+
+
+def test_verify_finds_what_was_changed_on_purpose(study):
+    """With the digests that belong to it: a better score, a better cluster for every image, and an answer less."""
+    run = next(run for run in study.all_runs() if run.arm == "pcl")
+    before = {path: path.read_bytes() for path in run.path.iterdir()}
+    recorded, made = run.folder.read_last(), run.folder.read_provenance()
+
+    def forged(content):
+        run.folder.write_last(content, made)
+        found = command("verify", run.path)
+        for path, whole in before.items():
+            path.write_bytes(whole)
+        return found.output.partition("not what follows from its files: ")[2].partition(";")[0]
+
+    test = {"test": recorded["scores"]["personalized"]["test"] | {"acc": 1.0}}
+    assert forged(recorded | {"scores": {"personalized": recorded["scores"]["personalized"] | test}}) == "scores"
+    run.folder.write_assignments({split: np.eye(2, dtype=np.float32)[[0] * n] for split, n in SIZES.items()})
+    assert forged(recorded) == "scores, shares"
+    run.folder.write_answers(run.folder.read_answers()[:-1])
+    assert forged(recorded) == "questions"
+    assert forged(recorded | {"spec": recorded["spec"] | {"version": 0}}) == "spec"
+    assert f"right: {run.folder.last}" in command("verify", run.folder.answers).output
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", None])

@@ -76,6 +76,15 @@ class TestPlacingAnImage:
         assert [pair[:2] for pair in questions] == [(1, 4), (0, 4), (2, 4)]
         assert placed.complete is False
 
+    def test_with_an_unknown_number_of_clusters_nothing_is_ever_implied(self):
+        placed, _, questions = self.place(4, clusters=None)
+        assert [pair[:2] for pair in questions] == [(1, 4), (0, 4), (2, 4)]
+        assert len(placed.groups) == 3
+
+    def test_an_unknown_number_is_taken_to_be_found_once_no_image_is_alone(self):
+        assert [placing.all_found(sizes, None) for sizes in ([], [5], [4, 1], [2, 3])] == [False, False, False, True]
+        assert [placing.all_found(sizes, 2) for sizes in ([5], [4, 1], [2, 3, 1])] == [False, True, False]
+
     def test_an_image_that_differs_from_all_opens_another(self):
         known = placed_on(self.FEATURES, self.TRUTH, [0, 1], 3)
         placed = placing.Placed(view_of(self.FEATURES, known, 3))

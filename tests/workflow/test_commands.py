@@ -40,13 +40,14 @@ def test_runs_names_each_run_once_and_whether_it_is_complete(built):
 
 def test_check_says_what_is_there_and_what_is_damaged(copy):
     assert "study smoke: 17 of 17 runs complete" in pcl(copy, "check")
-    assert "sha256 right" in pcl(copy, "check", "--verify")
+    assert "sha256 right" in pcl(copy, "check")
     (images,) = (copy / "results/data").rglob("train_images.npy")
     content = bytearray(images.read_bytes())
     content[-1] ^= 1
     images.chmod(0o644)
     images.write_bytes(content)
-    assert "train_images.npy" in pcl(copy, "check", "--verify", fails=True)
+    assert "train_images.npy" in pcl(copy, "check", fails=True)
+    assert "train_images.npy" in pcl(copy, "verify", fails=True)
 
 
 def test_check_lists_every_mistake_at_once(copy):
@@ -57,14 +58,35 @@ def test_check_lists_every_mistake_at_once(copy):
     assert "2 questions" in message
 
 
-def test_score_agrees_with_the_run_or_says_so(copy):
-    path = copy.metrics("digits10-2", "personalized", "pcl")
-    recorded = json.loads((copy / path).read_text())
-    assert json.loads(pcl(copy, "score", path)) == recorded["scores"]
-    recorded["scores"]["personalized"]["test"]["acc"] = 1.0
-    (copy / path).unlink()
-    (copy / path).write_text(json.dumps(recorded))
-    assert f"{path}: damaged" in pcl(copy, "score", path.parent, fails=True)
+def test_verify_names_any_changed_byte_of_a_report(copy):
+    """Of summaries, tables, figures and the page, each of which says what makes it again."""
+    assert "reports are right" in pcl(copy, "verify")
+    summaries = [path for path in (copy / "results").rglob("*.csv") if "summary" in str(path)]
+    paths = [
+        *summaries,
+        *(path for path in (copy / "reports").rglob("*") if path.is_file() and path.name != ".gitignore"),
+    ]
+    assert {path.suffix for path in paths} == {".csv", ".md", ".tex", ".json", ".svg", ".png", ".pdf", ".html"}
+    for path in paths:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    found = pcl(copy, "verify", fails=True)
+    for path in paths:
+        assert f"{path.relative_to(copy.path)}: not what its runs give, from byte " in found
+    copy.run("rm", "-r", "results/summary", "results/summary.csv", "reports")
+    copy.snakemake()
+    assert "reports are right" in pcl(copy, "verify", "reports", "results/summary")
+
+
+def test_verify_of_a_report_looks_at_its_runs(copy):
+    path = copy.metrics("digits10-2", "personalized", "cop-kmeans")
+    assert f"right: {path}" in pcl(copy, "verify", "reports/table3.csv")
+    assert f"right: {path}" not in pcl(copy, "verify", "reports/table5.tex")
+    (copy / path).chmod(0o644)
+    (copy / path).write_text("{}")
+    assert f"{path}: not as it was written" in pcl(copy, "verify", "reports/table3.csv", fails=True)
+    assert "nothing is there that could be verified" in pcl(copy, "verify", "reports/table9.csv", fails=True)
 
 
 def test_prune_deletes_what_no_report_needs_and_nothing_else(copy):

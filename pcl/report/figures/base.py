@@ -6,7 +6,7 @@ Planning reads every kind, so a kind imports pandas, matplotlib and the like ins
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -29,6 +29,8 @@ class Drawing(NamedTuple):
     """From the colour of text and lines to the figure."""
     numbers: str
     """What is drawn, as CSV."""
+    titles: Mapping[str, str] = {}
+    """The gid of a drawn thing -> what an SVG says of it under a pointer."""
 
 
 class Figure(ABC):

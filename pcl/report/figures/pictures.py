@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -45,12 +46,22 @@ class PicturesSettings(FigureSettings):
 
 
 class Panel(NamedTuple):
-    """Some images of every cluster: positions [K][≤ shown], which of them are wrong, and the ACC of all."""
+    """Some images of every cluster: positions [K][≤ shown], the true cluster of those that are wrong, and the ACC."""
 
     title: str
     images: list[NDArray[np.int64]]
-    wrong: list[NDArray[np.bool_]]
+    wrong: list[list[str | None]]
     acc: float
+
+    @property
+    def mistakes(self) -> str:
+        """How many of the shown images are wrong in each row, and where they belong."""
+        said = []
+        for row, names in enumerate(self.wrong, start=1):
+            counts = Counter(name for name in names if name is not None)
+            if counts:
+                said.append(f"row {row} has {', '.join(f'{n} of {name}' for name, n in counts.items())}")
+        return "; ".join(said) or "none is wrong"
 
 
 class Figure(base.Figure):
@@ -78,7 +89,7 @@ class Figure(base.Figure):
 
         stats.of_runs(stats.read(source), self.runs())
         panels = [self._panel(arm, budget) for arm, budget in self._shown()]
-        return base.Drawing(lambda ink: self._draw(panels, ink), _numbers(panels))
+        return base.Drawing(lambda ink: self._draw(panels, ink), _numbers(panels), dict(_titles(panels)))
 
     def caption(self, images: Images) -> str:
         """What is shown, and what the marks are."""
@@ -86,15 +97,19 @@ class Figure(base.Figure):
         return (
             f"{self.task}, {s.orientation} orientation, seed {self.plan.study.seeds[0]}: a row for each cluster that "
             f"was found, with {s.shown} of its test images at random; framed: images that the best map of clusters "
-            f"to target clusters puts wrong. Below: the first {s.questions} questions, framed green where the answer "
-            "was “same” and orange where it was “different”."
+            f"to target clusters puts wrong, on the page with their true cluster under the pointer. Below: the first "
+            f"{s.questions} questions, framed green where the answer was “same” and orange where it was “different”."
         )
 
     def description(self, summary: pd.DataFrame, images: Images) -> str:
         """How many images are right after how many answers."""
-        panels = (self._panel(*at) for at in self._shown())
-        shown = (f"{panel.title}: {panel.acc:.3f}" for panel in panels)
-        return f"{self.settings.title} on {self.task}. Share of test images that are right; {'; '.join(shown)}."
+        panels = [self._panel(*at) for at in self._shown()]
+        right = "; ".join(f"{panel.title}: {panel.acc:.3f}" for panel in panels)
+        wrong = ". ".join(f"{panel.title}: {panel.mistakes}" for panel in panels)
+        return (
+            f"{self.settings.title} on {self.task}. Share of test images that are right; {right}. Of the images "
+            f"shown, wrong ones and their true clusters. {wrong}."
+        )
 
     def _shown(self) -> Iterator[tuple[str, int]]:
         s = self.settings
@@ -112,15 +127,17 @@ class Figure(base.Figure):
 
         run = self._run(arm, budget)
         found = run.folder.read_assignments()["test"]
-        target = orientations.read(run.targets[self.settings.orientation].path).test[found.index]
+        targets = orientations.read(run.targets[self.settings.orientation].path)
+        target = targets.test[found.index]
         right = metrics.right(target, found.cluster)
         rng = seeds.numpy_generator(run.seed, heading(self.name), arm, budget)
         chosen = [
             np.sort(rng.permutation(np.flatnonzero(found.cluster == own))[: self.settings.shown])
-            for own in _by_target(target, found.cluster, run.clusters)
+            for own in _by_target(target, found.cluster)
         ]
+        names = [[None if right[at] else targets.clusters[target[at]] for at in own] for own in chosen]
         asked = f"{budget} answers" if budget else f"{run.title}, no answer"
-        return Panel(asked, [found.index[c] for c in chosen], [~right[c] for c in chosen], float(right.mean()))
+        return Panel(asked, [found.index[c] for c in chosen], names, float(right.mean()))
 
     def _draw(self, panels: list[Panel], ink: str) -> Canvas:
         from matplotlib.figure import Figure as Canvas
@@ -135,14 +152,16 @@ class Figure(base.Figure):
         ]
         columns = min(len(panels), 4)
         rows = -(-len(panels) // columns)
-        canvas = Canvas(figsize=(2.4 * columns, (0.62 + 0.26 * run.clusters) * rows + 1.0), layout="constrained")
-        grid = canvas.add_gridspec(rows + 1, columns, height_ratios=[run.clusters] * rows + [2.2])
+        high = max(len(panel.images) for panel in panels)
+        canvas = Canvas(figsize=(2.4 * columns, (0.62 + 0.26 * high) * rows + 1.0), layout="constrained")
+        grid = canvas.add_gridspec(rows + 1, columns, height_ratios=[high] * rows + [2.2])
         for at, panel in enumerate(panels):
             ax = canvas.add_subplot(grid[divmod(at, columns)])
             ax.set_title(f"{panel.title} · ACC {panel.acc:.3f}", fontsize=8, color=ink)
             for row, (images, wrong) in enumerate(zip(panel.images, panel.wrong, strict=True)):
-                _strip(ax, splits.test.images, images, row, [WRONG if bad else None for bad in wrong])
-            _frame(ax, self.settings.shown, run.clusters)
+                frames = [WRONG if name is not None else None for name in wrong]
+                _strip(ax, splits.test.images, images, row, frames, f"wrong-{at}-{row}")
+            _frame(ax, self.settings.shown, high)
         ax = canvas.add_subplot(grid[rows, :])
         ax.set_title(
             "first questions: an image above and one below, same (green) or different (orange)", fontsize=8, color=ink
@@ -155,9 +174,14 @@ class Figure(base.Figure):
 
 
 def _strip(
-    ax: Axes, images: NDArray[np.uint8], index: NDArray[np.int64], row: int, frames: list[str | None] | list[str]
+    ax: Axes,
+    images: NDArray[np.uint8],
+    index: NDArray[np.int64],
+    row: int,
+    frames: list[str | None] | list[str],
+    gid: str | None = None,
 ) -> None:
-    """Images side by side in one row, some of them framed."""
+    """Images side by side in one row, some of them framed; with a `gid`, each frame has one of its own."""
     from matplotlib.patches import Rectangle
 
     for column, (image, frame) in enumerate(zip(index, frames, strict=True)):
@@ -165,7 +189,8 @@ def _strip(
         pixels = pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels
         ax.imshow(pixels, extent=(column, column + 0.94, row + 0.94, row), interpolation="nearest")
         if frame is not None:
-            ax.add_patch(Rectangle((column, row), 0.94, 0.94, fill=False, edgecolor=frame, linewidth=1.6))
+            own = f"{gid}-{column}" if gid else None
+            ax.add_patch(Rectangle((column, row), 0.94, 0.94, fill=False, edgecolor=frame, linewidth=1.6, gid=own))
 
 
 def _frame(ax: Axes, columns: int, rows: int) -> None:
@@ -175,12 +200,21 @@ def _frame(ax: Axes, columns: int, rows: int) -> None:
     ax.axis("off")
 
 
-def _by_target(target: NDArray[np.int64], cluster: NDArray[np.int64], clusters: int) -> list[int]:
+def _titles(panels: list[Panel]) -> Iterator[tuple[str, str]]:
+    """The gid of every frame around a wrong image -> its true cluster."""
+    for at, panel in enumerate(panels):
+        for row, names in enumerate(panel.wrong):
+            for column, name in enumerate(names):
+                if name is not None:
+                    yield f"wrong-{at}-{row}-{column}", f"belongs to {name}"
+
+
+def _by_target(target: NDArray[np.int64], cluster: NDArray[np.int64]) -> list[int]:
     """The clusters in the order of the target clusters that they are mapped to, so that panels can be compared."""
     from pcl import metrics
 
-    chosen = dict(metrics.mapped(target, cluster))
-    return sorted(range(clusters), key=lambda own: chosen.get(own, clusters))
+    chosen, found = dict(metrics.mapped(target, cluster)), int(cluster.max()) + 1
+    return sorted(range(found), key=lambda own: chosen.get(own, found))
 
 
 def _numbers(panels: list[Panel]) -> str:
@@ -188,5 +222,7 @@ def _numbers(panels: list[Panel]) -> str:
     lines = ["panel,cluster,shown,wrong,acc"]
     for panel in panels:
         for own, (images, wrong) in enumerate(zip(panel.images, panel.wrong, strict=True)):
-            lines.append(f'"{panel.title}",{own},{len(images)},{int(wrong.sum())},{panel.acc:.6f}')
+            lines.append(
+                f'"{panel.title}",{own},{len(images)},{sum(name is not None for name in wrong)},{panel.acc:.6f}'
+            )
     return "\n".join(lines) + "\n"

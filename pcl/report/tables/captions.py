@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pcl.intervals import ENOUGH
 from pcl.report.tables.filled import FilledTable, price
-from pcl.report.words import image_counts, numbers
+from pcl.report.words import NEEDS_CLUSTERS, image_counts, numbers
 
 
 def caption(table: FilledTable) -> list[str]:
@@ -17,8 +17,16 @@ def caption(table: FilledTable) -> list[str]:
     if "f" in table.item.metrics:
         sentences.append("F is the Fowlkes–Mallows index.")
     if table.asks:
-        sentences.append("Questions: pairs asked + pairs that the answers imply, mean over seeds.")
+        sentences.append(
+            "Questions: pairs asked + pairs that the answers imply / images whose neighbourhood they tell, mean over "
+            "seeds."
+        )
         sentences.append("Closure: whether implied pairs are trained on.")
+    if table.open:
+        sentences.append(
+            f"Nobody says how many clusters there are. K found: clusters that have an image, mean over seeds; "
+            f"{NEEDS_CLUSTERS}: an arm that must be told."
+        )
     if table.item.wanted is not None:
         sentences.append(_prices(table))
     sentences += [*_chance(table), *table.notes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -11,7 +12,7 @@ from pcl import config, intervals, stats
 from pcl.errors import UserError, did_you_mean
 from pcl.plan import Plan
 from pcl.report.tables.paper import Published, published
-from pcl.report.words import NO_VALUE, NOT_RUN
+from pcl.report.words import NEEDS_CLUSTERS, NO_VALUE, NOT_RUN
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,28 @@ class Cell:
     published: float | None = None
     clear: bool = False
     """Whether this is the best of its column and its lead is clear."""
+    without: str = NOT_RUN
+    """Why there is none, where n is 0."""
+
+
+class Questions(NamedTuple):
+    """Means over seeds: pairs asked, pairs implied, and images with a known neighbourhood (NaN: none can be told)."""
+
+    asked: float
+    implied: float
+    placed: float
 
 
 @dataclass(frozen=True)
 class Row:
-    """One method: its cells by (task, metric); per task the mean counts of asked and implied pairs."""
+    """One method: its cells by (task, metric); per task its questions, and how many clusters it found on average."""
 
     group: str
     title: str
     arm: str | None
     cells: dict[tuple[str, str], Cell]
-    questions: dict[str, tuple[float, float]]
+    questions: dict[str, Questions]
+    found: dict[str, float]
     closure: str
 
 
@@ -62,11 +74,13 @@ class FilledTable:
     """(Arm, task) -> the seeds that ended at chance, where one did."""
     notes: list[str]
     """What params.yaml says of the arms."""
+    open: set[str]
+    """The tasks of which nobody knows how many clusters there are."""
 
     @property
     def asks(self) -> bool:
         """Whether any method of the table asks questions, and the columns do not say how many."""
-        return not self.item.budgets and any(asked for row in self.rows for asked, _ in row.questions.values())
+        return not self.item.budgets and any(own.asked for row in self.rows for own in row.questions.values())
 
 
 def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images) -> FilledTable:
@@ -106,17 +120,19 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
     source = published(name)
     paper = source.beside(name, item, tasks)
     printed, answering = paper.by_row(tasks), {arm: row for row, arm in paper.arms.items()}
+    lacking = {(arm, column) for column, task in columns.items() for arm, of in plan.lacking(item) if of == task}
     rows: list[Row] = []
     for group in dict.fromkeys([*item.rows, *paper.rows]):
         for arm in item.rows.get(group, []):
             own = frame[frame["arm"] == arm]
-            cells = _cells(own, arm, leads, printed.get(answering.get(arm, ""), {}))
+            cells = _cells(own, arm, leads, printed.get(answering.get(arm, ""), {}), lacking)
             title = item.titles.get(arm, plan.config.every_arm[arm].title)
-            rows.append(Row(group, title, arm, cells, *_questions(own)))
+            found = own.groupby("task")["found"].mean().to_dict()
+            rows.append(Row(group, title, arm, cells, _questions(own), found, _closure(own)))
         for row in paper.rows.get(group, {}):
             if paper.arms.get(row) not in item.arms:
                 cells = {place: Cell(published=printed[row].get(place)) for place in places}
-                rows.append(Row(group, row, None, cells, {}, NOT_RUN))
+                rows.append(Row(group, row, None, cells, {}, {}, NOT_RUN))
     shown = [task for task in tasks if task in paper.tasks]
     notes = dict.fromkeys(note for arm in item.arms if (note := plan.config.every_arm[arm].note))
     made = [task for task in tasks if task in set(frame["task"])]
@@ -134,7 +150,8 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
         images=images.counts(dict.fromkeys(columns[task] for task in made), item.split),
         chance=chance,
         at_chance=_at_chance(frame, chance),
-        notes=list(notes),
+        notes=[*notes, *plan.remarks(name)],
+        open={column for column, task in columns.items() if plan.config.tasks[task].clusters is None},
     )
 
 
@@ -160,6 +177,7 @@ def _cells(
     arm: str,
     leads: dict[tuple[str, str], intervals.Lead | None],
     printed: dict[tuple[str, str], float],
+    lacking: set[tuple[str, str]],
 ) -> dict[tuple[str, str], Cell]:
     """The cells of one arm, given its rows of the summary."""
     found = stats.aggregate(frame, ["task"]).set_index(["task", "metric"])
@@ -167,14 +185,19 @@ def _cells(
     for place, lead in leads.items():
         clear = lead is not None and lead.best == arm and lead.difference.clear
         mean, std, n = found.loc[place] if place in found.index else (math.nan, math.nan, 0)
-        cells[place] = Cell(float(mean), float(std), int(n), printed.get(place), clear)
+        without = NEEDS_CLUSTERS if (arm, place[0]) in lacking else NOT_RUN
+        cells[place] = Cell(float(mean), float(std), int(n), printed.get(place), clear, without)
     return cells
 
 
-def _questions(frame: pd.DataFrame) -> tuple[dict[str, tuple[float, float]], str]:
-    """Per task the means of questions asked and of pairs implied, and the closure of an arm."""
+def _questions(frame: pd.DataFrame) -> dict[str, Questions]:
+    """What an arm asked, per task."""
     implied = frame["implied_must"] + frame["implied_cannot"]
-    means = frame.assign(implied=implied).groupby("task")[["asked", "implied"]].mean()
+    means = frame.assign(implied=implied).groupby("task")[list(Questions._fields)].mean()
+    return {str(task): Questions(*map(float, row)) for task, row in means.iterrows()}
+
+
+def _closure(frame: pd.DataFrame) -> str:
+    """Whether an arm trains on implied pairs."""
     closures = sorted(set(frame["closure"]))
-    closure = NOT_RUN if not closures else ", ".join(closures) or NO_VALUE
-    return {str(task): (float(row.asked), float(row.implied)) for task, row in means.iterrows()}, closure
+    return NOT_RUN if not closures else ", ".join(closures) or NO_VALUE

