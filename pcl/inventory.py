@@ -93,7 +93,7 @@ def unused(plans: Plans) -> list[Path]:
             absent |= {task, data.name}
     for plan in plans.studies.values():
         for report in plan.every_report:
-            if report in plan.config.figures and (path := plan.precomputed(report)):
+            if report in plan.config.every_figure and (path := plan.precomputed(report)):
                 needed.add(path)
             for run in plan.runs(report):
                 needed |= _needs(run)
@@ -153,5 +153,6 @@ def described(run: Run) -> dict[str, Any]:
 def problems(plans: Plans) -> list[str]:
     """Everything in params.yaml that cannot be resolved, each once: in every study, arm and orientation."""
     steps: list[Callable[[], Any]] = [plan.check for plan in plans.studies.values()]
+    steps += [partial(plans.selected.data_set, name) for name in plans.config.datasets]
     steps += [partial(plans.selected.targets, task) for task in plans.config.tasks]
     return gathered(steps)

@@ -2,9 +2,12 @@
 
 import errno
 import io
+import itertools
 import json
 import os
 import shutil
+import subprocess
+import time
 from copy import deepcopy
 from pathlib import Path
 
@@ -464,7 +467,7 @@ class TestCheckpoints:
         torch.save(state, buffer)
         self.path(run).write_bytes(buffer.getvalue() + seals.digest(buffer.getvalue()).encode())
 
-    @pytest.mark.parametrize("keep", [0, 1, 100, 5000, -1])
+    @pytest.mark.parametrize("keep", [0, 1, -1, *np.random.default_rng(5).integers(2, 200_000, 5)])
     def test_cut_short(self, at, refused, run, keep):
         at("killed")
         whole = self.path(run).read_bytes()
@@ -488,12 +491,37 @@ class TestCheckpoints:
             lambda state: state["network"].popitem(),
             lambda state: state.update(history="[1,"),
             lambda state: state.update(pseudo_links=[3]),
+            lambda state: state["optimizer"]["param_groups"][0].pop("lr"),
+            lambda state: state["optimizer"]["param_groups"][0]["params"].pop(),
+            lambda state: state["optimizer"]["state"][0].pop("exp_avg"),
+            lambda state: state["optimizer"]["state"][0].update(exp_avg_sq=torch.ones(3)),
+            lambda state: state.update(optimizer=None),
         ],
     )
     def test_of_something_else(self, at, refused, run, edit):
         at("killed")
         self.changed(run, edit)
         assert refused("train", *PLACE) == self.message(run)
+
+
+@pytest.fixture
+def small_disk(run, monkeypatch):
+    """A function that gives the run's folder a disk of so many kilobytes, or makes that another size."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a file system")
+    mounted = []
+
+    def mount(options):
+        run.path.mkdir(parents=True, exist_ok=True)
+        words = ["remount," + options] if mounted else [options]
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", *words, "tmpfs", str(run.path.absolute())], check=False)
+        if done.returncode != 0:
+            pytest.skip("no file system can be mounted here")
+        mounted.append(run.path.absolute())
+
+    yield mount
+    if mounted:
+        subprocess.run(["umount", "--lazy", mounted[0]], check=True)
 
 
 class TestHalfWrittenRuns:
@@ -508,6 +536,13 @@ class TestHalfWrittenRuns:
     def test_a_killed_run_goes_on(self, at, stages, run):
         at("killed")
         assert {path.name for path in run.path.iterdir()} == {"answers.jsonl", "checkpoint"}
+        assert files(execute.train(run)) == files(stages["complete"].parent / run.path)
+
+    def test_a_clock_that_jumps_changes_no_byte(self, at, stages, run, monkeypatch):
+        at("killed")
+        os.utime(run.folder.checkpoint, (2**33, 2**33))
+        jumps = itertools.cycle([2e9, 0.0, 1e9])
+        monkeypatch.setattr(time, "time", lambda: next(jumps))
         assert files(execute.train(run)) == files(stages["complete"].parent / run.path)
 
     def test_a_complete_run_is_left_alone(self, at, run, monkeypatch):
@@ -563,6 +598,23 @@ class TestUnwritableResults:
         assert (run.path / "checkpoint" / "state.pt").exists() is (write > 24)
         assert files(execute.train(run)) == files(stages["complete"].parent / run.path)
 
+    def test_a_disk_that_is_full_or_read_only(self, at, stages, refused, run, small_disk):
+        """A real one: it takes half a line of the answers, or half a checkpoint, and then more."""
+        at("pretrained")
+        for options, problem in (
+            ("size=4k", "No space left on device"),
+            ("size=64k", "No space left on device"),
+            ("size=64k,ro", "Read-only file system"),
+        ):
+            small_disk(options)
+            message = refused("train", *PLACE)
+            assert (
+                message.startswith(f"{run.path}/") and f"cannot be written ({problem}); nothing was lost" in message
+            )
+            assert not run.folder.last.exists()
+        small_disk("size=64m,rw")
+        assert files(execute.train(run)) == files(stages["complete"].parent / run.path)
+
 
 class TestDivergence:
     def break_at(self, monkeypatch, step, value=float("nan")):
@@ -613,6 +665,66 @@ class TestDivergence:
         assert message.startswith(f"{run.path}: after the last step the probabilities are no numbers; lower lr")
         assert not (run.path / "metrics.json").exists()
         assert cc.Method.version == run.spec["version"]
+
+
+class TestLearning:
+    """Methods that place images, and cannot."""
+
+    def train(self, refused, *words, edit=lambda c: None):
+        """The message of a run of `nearest` that must fail, and leave nothing that looks complete."""
+        message = refused("train", *PLACE[:2], "nearest", *words, edit=edit)
+        assert not list(Path().glob("results/runs/*/*/nearest/*/*/*/metrics.json"))
+        return message
+
+    def test_a_budget_below_k_less_one(self, workspace, refused):
+        message = refused("train", "digits10-4", "personalized", "nearest", "--budget", "2")
+        assert message == (
+            "budget: 2 questions for arm nearest, but 4 clusters take 3 at least; raise "
+            "studies.tiny.budgets.digits10-4 (or curve)"
+        )
+
+    def test_more_clusters_than_images(self, workspace, refused):
+        def edit(content):
+            content["tasks"]["digits10-2"].update(clusters=2000)
+
+        message = self.train(refused, edit=edit)
+        assert "2000" in message
+
+    def test_nothing_but_not_sure(self, workspace, refused, monkeypatch):
+        """Nobody knows about any pair, so that no image has a neighbourhood to learn from."""
+        monkeypatch.setattr("pcl.oracles.truth.Oracle.reply", lambda *_: None)
+        message = self.train(refused)
+        assert "no image has a known cluster; a budget of K - 1 questions or more is needed" in message
+
+    def test_contradictory_placements(self, workspace, refused, tmp_path):
+        said = [(4, 7, True), (7, 9, True), (9, 4, False)]
+        (tmp_path / "log.jsonl").write_text(
+            log.dump([Answer(n, *pair, 0, 0, "rounds", {}) for n, pair in enumerate(said, 1)])
+        )
+        oracle = {"name": "replay", "settings": {"log": str(tmp_path / "log.jsonl")}}
+        message = self.train(refused, edit=arm("nearest", oracle=oracle))
+        assert message.startswith(f"{tmp_path / 'log.jsonl'}: answer 3: 9 and 4 are in different clusters, but 9 = 7")
+
+    @pytest.mark.parametrize("name", ["pcl", "kmeans", "copy-of-another"])
+    def test_an_arm_that_needs_k_where_nobody_knows_it(self, workspace, refused, name):
+        def edit(content):
+            content["tasks"]["open"] = {
+                "dataset": "digits10",
+                "clusters": None,
+                "orientations": {"odd": {"odd": [1, 3, 5, 7, 9], "even": [0, 2, 4, 6, 8]}},
+            }
+            content["arms"]["copy-of-another"] = {
+                "method": "nearest",
+                "title": "n",
+                "features": ["cc"],
+                "settings": {"strategy": "explore"},
+            }
+
+        message = refused("train", "open", "odd", name, "--budget", "20", edit=edit)
+        needing = "cc" if name == "copy-of-another" else name
+        assert message.startswith(
+            f"arm {needing} on open: needs K, but tasks.open.clusters is null; give a number there"
+        )
 
 
 class TestReplay:

@@ -73,10 +73,8 @@ class Method(base.AskingMethod):
         s = self.settings
         before, strong = self.optimiser(lr=s.warmup_lr, weight_decay=0.0), self.batches(views=("strong",))
         asked = Questions(each_batch=s.strategy, assign=True)
-        return [
-            self.stage("pretrain", s.warmup_epochs, optimiser=before, pretraining=True),
-            self.stage("tune", s.epochs, batches=strong, questions=asked),
-        ]
+        first = self.stage("pretrain", s.warmup_epochs, optimiser=before, pretraining=True)
+        return [first, self.stage("tune", s.epochs, batches=strong, questions=asked)]
 
     def build(self, channels: int) -> nn.ModuleDict:
         """CC's network."""
@@ -104,9 +102,9 @@ class Method(base.AskingMethod):
         if batch.stage != "tune":
             return
         s, state, rows = self.settings, session.state, batch.rows.to(session.device)
-        p = session.predict(self.probabilities, index=batch.index).to(session.device)
-        state[BANK][rows] = losses.interactive.sure_labels(p, state[BANK][rows], s.share, s.confidence, s.confidence)
-        batch.more[BANK] = state[BANK][rows]
+        p, old = session.predict(self.probabilities, index=batch.index).to(session.device), state[BANK][rows]
+        batch.more[BANK] = losses.interactive.sure_labels(p, old, s.share, s.confidence, s.confidence)
+        state[BANK][rows] = batch.more[BANK]
         if IMAGES in state:
             drawn = networks.spice.draw(len(state[IMAGES]), s.labelled_batch, batch.generator)
             batch.views.append(session.view(state[IMAGES][drawn].cpu().numpy(), "strong", batch.generator))
@@ -119,11 +117,10 @@ class Method(base.AskingMethod):
         """CC's rows; then logits of all, answered and paired images, each group with batch statistics of its own."""
         if batch.stage != "tune":
             return networks.heads.both_views(network, batch.views)
-        of, seen = networks.heads.cluster_logits, networks.heads.features(network, batch.views[0])
-        logits = of(network, seen)
+        logits = networks.heads.logits_of(network, seen := networks.heads.features(network, batch.views[0]))
         found = {"z": network["instance"](seen), "all": logits, "p": logits.softmax(1)}
         if LABELS in batch.more:
-            found[LABELS] = of(network, networks.heads.features(network, batch.views[1]))
+            found[LABELS] = networks.heads.cluster_logits(network, batch.views[1])
         if "pairs" in batch.more:
             found["pairs"] = networks.heads.cluster_probabilities(network, batch.more["pairs"])
         return found
@@ -133,9 +130,8 @@ class Method(base.AskingMethod):
         s, form = self.settings, losses.interactive
         if batch.stage != "tune":
             return losses.contrastive.cc(outputs["z"], outputs["p"], s.temperature, s.column_temperature)
-        bank = batch.more[BANK]
-        sure, has = form.balanced_cross_entropy, bank >= 0
-        terms = {"sure": s.regularisation_weight * sure(outputs["all"][has], bank[has])}
+        bank, has = batch.more[BANK], batch.more[BANK] >= 0
+        terms = {"sure": s.regularisation_weight * form.balanced_cross_entropy(outputs["all"][has], bank[has])}
         if LABELS in outputs:
             logits, labels = outputs[LABELS], batch.more[LABELS]
             with_one, with_none = labels >= 0, labels < 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -66,11 +64,17 @@ def cluster_probabilities(network: nn.ModuleDict, images: Float[Tensor, "B C S S
     return network["cluster"](features(network, images))
 
 
-def cluster_logits(network: nn.ModuleDict, seen: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
-    """What the cluster head makes of features before its softmax."""
-    head: Any = network["cluster"]
-    rows: Tensor = head.layers(seen)
-    return rows.float()
+def cluster_logits(network: nn.ModuleDict, images: Float[Tensor, "B C S S"]) -> Float[Tensor, "B K"]:
+    """The cluster head's answer before the softmax."""
+    return logits_of(network, features(network, images))
+
+
+def logits_of(network: nn.ModuleDict, seen: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
+    """The same, given the features of images."""
+    head = network["cluster"]
+    assert isinstance(head, ClusterHead)
+    logits: Tensor = head.layers(seen)
+    return logits.float()
 
 
 def both_views(network: nn.ModuleDict, views: list[Float[Tensor, "B C S S"]]) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ ONE_EPOCH = {
     "idc": {"warmup_epochs": 1, "features": 4},
     "pcl": {"warmup_epochs": 1, "initial_questions": 3},
     "spice": {"moco_epochs": 1, "moco_queue": 11, "features": 6},
+    "scan": {"contrast_epochs": 1, "contrast_batch": 10, "features": 6},
 }
 UNCERTAIN = Choice.of("uncertainty")
 SAME_CLASS = {

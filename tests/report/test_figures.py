@@ -67,8 +67,8 @@ def test_curve_numbers(plan: Plan, summary: pd.DataFrame, drawings: dict[str, st
 def test_shares_are_of_all_that_the_first_arm_can_ask(plan: Plan) -> None:
     """PCL asks 50 at first and then one in each of 11 batches in 500 epochs."""
     content = plan.config.model_dump()
-    fig = {"kind": "curve", "title": "Shares", "orientation": "personalized", "arms": ["pcl"], "on_request": True}
-    content["figures"]["shares"] = fig | {"shares": [0.0, 0.5, 1.0]}
+    fig = {"kind": "curve", "title": "Shares", "orientation": "personalized", "arms": ["pcl"]}
+    content["figures_on_request"]["shares"] = fig | {"shares": [0.0, 0.5, 1.0]}
     shown = Plan(config.validate(config.Config, content, "params.yaml"))
     assert shown.figure("shares").budgets == [0, 2775, 5550]
     assert {run.budget for run in shown.runs("shares")} == {2775, 5550}, "0 is below its first questions"
