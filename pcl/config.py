@@ -82,6 +82,7 @@ class Table(Strict):
 
     title: str
     orientation: str
+    beside: str | None = Field(None, description="a second orientation, with columns of its own")
     tasks: Literal["all", "ablation"]
     split: Split = "test"
     metrics: Some[Metric] = Field(["nmi", "ari", "f", "acc"], description="its columns, in the order of the paper")
@@ -89,6 +90,11 @@ class Table(Strict):
     wanted: float | None = Field(None, description="with budgets, the ACC whose price in answers the caption states")
     rows: Rows = Field(min_length=1, description="group heading -> arms, in the order of the table")
     titles: dict[str, str] = Field({}, description="arm -> its title in this table alone")
+
+    @property
+    def orientations(self) -> list[str]:
+        """Those that it shows."""
+        return [self.orientation] if self.beside is None else [self.orientation, self.beside]
 
     @property
     def arms(self) -> list[str]:

@@ -432,7 +432,7 @@ class TestArmsThatTakeFromOthers:
                 "arms.cop-kmeans.settings.strategy",
             ),
             ("cop-kmeans", {"answers": "cc"}, "answers: cc asks no questions; name an arm that does"),
-            ("cop-kmeans", {"answers": "dc"}, "answers: no arm 'dc'; did you mean 'dcc'?"),
+            ("cop-kmeans", {"answers": "dccc"}, "answers: no arm 'dccc'; did you mean 'dcc'?"),
             ("kmeans-overwrite", {"source": "ccc"}, "source: no arm 'ccc'; did you mean 'cc'?"),
             (
                 "kmeans-overwrite",

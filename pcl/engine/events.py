@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from pcl.oracles.base import Question
+from pcl.oracles.base import Question, Reply
 
 
 @dataclass(frozen=True)
@@ -18,4 +18,4 @@ class Epoch:
     ended: bool
 
 
-Training = Generator[Question | Epoch, bool | None, None]
+Training = Generator[Question | Epoch, Reply, None]

@@ -41,7 +41,7 @@ class Known:
         if self.constraints.closure == "full":
             return self.constraints
         if self._closed is None:
-            given = ((answer.i, answer.j, answer.same) for answer in self.answers if answer.i != answer.j)
+            given = (fact for answer in self.answers for fact in answer.facts)
             self._closed = Constraints.fold(self.constraints.n, given)
         return self._closed
 
@@ -61,11 +61,11 @@ class Known:
             Contradiction: earlier answers imply the opposite.
         """
         if answer.same is None:
-            self.unsure.append((answer.i, answer.j))
-        if answer.i != answer.j:
-            self.constraints.add(answer.i, answer.j, answer.same)
+            self.unsure.append((min(answer.i, answer.j), max(answer.i, answer.j)))
+        for fact in answer.facts:
+            self.constraints.add(*fact)
             if self._closed is not None:
-                self._closed.add(answer.i, answer.j, answer.same)
+                self._closed.add(*fact)
         self.answers.append(answer)
         self.spent += answer.same is not None
 

@@ -22,7 +22,7 @@ from pcl.engine.session import Session
 from pcl.engine.stage import Optimiser, Stage
 from pcl.engine.trainable import Trainable
 from pcl.errors import UserError
-from pcl.oracles.base import Question
+from pcl.oracles.base import Question, Reply
 from pcl.strategies.base import PairView, Strategy
 from pcl.types import Tensor
 
@@ -93,7 +93,7 @@ def _start_momentum(sgd: torch.optim.Optimizer, *arguments: Any) -> None:
 
 def _epoch(
     method: Trainable, session: Session, strategy: Strategy[PairView] | None
-) -> Generator[Question | Epoch, bool | None, dict[str, float]]:
+) -> Generator[Question | Epoch, Reply, dict[str, float]]:
     """One pass over the batches; the mean of every loss term over the steps that have it."""
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
@@ -107,7 +107,7 @@ def _epoch(
 
 def step(
     method: Trainable, session: Session, strategy: Strategy[PairView] | None, batch: Batch, number: int
-) -> Generator[Question | Epoch, bool | None, dict[str, float]]:
+) -> Generator[Question | Epoch, Reply, dict[str, float]]:
     """One update of the network, after one question where there is a strategy; the loss terms."""
     stage, optimiser = session.stage, session.stage.optimiser
     method.prepare(batch, session)

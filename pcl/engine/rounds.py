@@ -15,11 +15,11 @@ from pcl import neighbourhoods
 from pcl import seed as seeds
 from pcl.engine.events import Epoch, Training
 from pcl.engine.known import Known
-from pcl.oracles.base import Question
-from pcl.oracles.log import Answer
-from pcl.strategies.base import Choice, FeatureView, Pair
+from pcl.oracles import log
+from pcl.oracles.base import Assignment, Question, Reply
+from pcl.strategies.base import Choice, FeatureView, Mining, Pair
 
-Asked = Generator[Any, bool | None, None]
+Asked = Generator[Any, Reply, None]
 FIRST = 10  # what is asked before anything is learned; later rounds grow with what is known, so that refits stay few
 PATIENCE = 20  # answers "not sure" in a row, after which nobody is asked before the first step any more
 STAGE = "rounds"
@@ -82,10 +82,19 @@ def through(known: Known, pairs: Iterable[Pair], last: int, stage: str, epoch: i
             yield from ask(known, Question(i, j, 0, epoch, stage, terms))
 
 
+def assign(known: Known, strategy: Mining, view: FeatureView, count: int, stage: str, epoch: int) -> Asked:
+    """Ask, of at most `count` images, which of their prototypes each is with."""
+    clusters = strategy.clusters(view)
+    for image, (first, *others), terms in strategy.samples(view, count):
+        if not known.remaining or at_a_loss(known, stage):
+            return
+        yield from ask(known, Assignment(image, first, 0, epoch, stage, terms, tuple(others), clusters))
+
+
 def ask(known: Known, question: Question) -> Asked:
     """Ask one question and record the answer."""
-    same = yield question
-    known.record(Answer.to(question, len(known.answers) + 1, same))
+    reply = yield question
+    known.record(log.answered(question, len(known.answers) + 1, reply))
 
 
 def at_a_loss(known: Known, stage: str) -> bool:

@@ -19,6 +19,9 @@ from pcl.engine.sampler import Batch, Members, Sampler
 from pcl.engine.stage import Recipe, Stage
 from pcl.types import Bool, Float, Tensor
 
+SEEN = "seen"
+"""Where a session's state has what `remember` keeps."""
+
 
 @dataclass
 class Session:
@@ -107,6 +110,19 @@ class Session:
         batch.must, batch.cannot = self.links(batch.index)
         supposed = self._here(self.known.pairs_among(self.known.pseudo_links, batch.index))
         batch.pseudo = supposed & ~(batch.must | batch.cannot)
+
+    def remember(self, index: np.ndarray, views: Float[Tensor, "V B M"]) -> Float[Tensor, "V B M"] | None:
+        """The views of some images as they were when this was last called for them, in whose place these are kept.
+
+        Zeros for an image that is new, None in the first epoch of a stage.
+        """
+        shape = self.size, len(views), views.shape[2]
+        if self.epoch == 0 and (SEEN not in self.state or self.state[SEEN].shape != shape):
+            self.state[SEEN] = views.new_zeros(shape)
+        kept, rows = self.state[SEEN], torch.from_numpy(index).to(views.device)
+        before = kept[rows].transpose(0, 1) if self.epoch else None
+        kept[rows] = views.transpose(0, 1)
+        return before
 
     def links(self, index: np.ndarray) -> tuple[Bool[Tensor, "B B"], Bool[Tensor, "B B"]]:
         """The known must-links and cannot-links among some training images, on the device."""

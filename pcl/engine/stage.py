@@ -112,8 +112,10 @@ class Questions:
         by: the strategy that chooses them; None: they are drawn uniformly from the unknown ones.
         pool: they come from part `pool[0]` of `pool[1]` random parts of the training images.
         within_batches: where they are drawn, both images of a pair are in one fixed batch.
-        each_batch: the strategy that chooses one more pair in every batch of images at every step while budget is
-            left. One that sees more than a batch asks all that is left before the first step.
+        each_batch: the strategy that chooses more pairs in every batch of images at every step while budget is left.
+            One that sees more than a batch asks all that is left before the first step.
+        per_batch: how many.
+        assign: a strategy that holds images against prototypes asks "which of these, or none?", not pair by pair.
     """
 
     first: int = 0
@@ -121,6 +123,8 @@ class Questions:
     pool: tuple[int, int] = (0, 1)
     within_batches: bool = False
     each_batch: Choice | None = None
+    per_batch: int = 1
+    assign: bool = False
 
     @property
     def asks(self) -> bool:
@@ -173,7 +177,7 @@ def most_questions(stages: Sequence[Stage], images: int) -> tuple[int, int]:
             asked += pairs
             continue
         sizes = [len(piece) for piece in chunks(np.arange(images), stage.batches.size)]
-        asked += stage.epochs * len(sizes)
+        asked += stage.epochs * len(sizes) * stage.questions.per_batch
         if stage.batches.fixed:
             pairs = sum(size * (size - 1) // 2 for size in sizes)
     return pairs, asked

@@ -83,6 +83,25 @@ def column_contrast(p: Float[Tensor, "R K"], temperature: float) -> Float[Tensor
     return nt_xent(torch.cat([view.T for view in p.chunk(2)]), temperature)
 
 
+def cc(
+    z: Float[Tensor, "R M"],
+    p: Float[Tensor, "R K"],
+    temperature: float,
+    column_temperature: float,
+    entropy_weight: float = 1.0,
+) -> dict[str, Float[Tensor, ""]]:
+    """The terms of CC: contrast between images, contrast between clusters, and the balance of both views.
+
+    Source: Li et al., AAAI-21 (CC).
+    """
+    first, second = p.chunk(2)
+    return {
+        "instance": nt_xent(z, temperature),
+        "cluster": column_contrast(p, column_temperature),
+        "balance": entropy_weight * (balance(first) + balance(second)),
+    }
+
+
 def balance(p: Float[Tensor, "B K"]) -> Float[Tensor, ""]:
     """How far the batch's cluster sizes are from equal: log K + Σ_k p̄_k log p̄_k, 0 when equal, log K at most.
 

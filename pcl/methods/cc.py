@@ -51,13 +51,10 @@ class Method(base.DeepMethod):
 
     def loss(self, outputs: dict[str, Tensor], batch: Batch, session: Session) -> dict[str, Tensor]:
         """Instance contrast, cluster contrast and the balance of both views."""
-        z, p, contrast = outputs["z"], outputs["p"], losses.contrastive
-        first, second = p.chunk(2)
-        return {
-            "instance": contrast.nt_xent(z, self.settings.temperature),
-            "cluster": contrast.column_contrast(p, self.settings.column_temperature),
-            "balance": self.settings.entropy_weight * (contrast.balance(first) + contrast.balance(second)),
-        }
+        s = self.settings
+        return losses.contrastive.cc(
+            outputs["z"], outputs["p"], s.temperature, s.column_temperature, s.entropy_weight
+        )
 
     def probabilities(self, network: nn.ModuleDict, images: Tensor) -> Tensor:
         """The cluster head's answer."""

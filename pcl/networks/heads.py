@@ -66,9 +66,14 @@ def cluster_probabilities(network: nn.ModuleDict, images: Float[Tensor, "B C S S
 
 def cluster_logits(network: nn.ModuleDict, images: Float[Tensor, "B C S S"]) -> Float[Tensor, "B K"]:
     """The cluster head's answer before the softmax."""
+    return logits_of(network, features(network, images))
+
+
+def logits_of(network: nn.ModuleDict, seen: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
+    """The same, given the features of images."""
     head = network["cluster"]
     assert isinstance(head, ClusterHead)
-    logits: Tensor = head.layers(features(network, images))
+    logits: Tensor = head.layers(seen)
     return logits.float()
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from pcl import registry
 from pcl.config import Strict, validate
 from pcl.errors import UserError
-from pcl.oracles.base import Context, Oracle, Question
+from pcl.oracles.base import Assignment, Context, Oracle, Question
 
-__all__ = ["Context", "Oracle", "Question", "check", "get", "make", "names", "spec"]
+__all__ = ["Assignment", "Context", "Oracle", "Question", "check", "get", "make", "names", "spec"]
 
 
 def names() -> list[str]:

@@ -35,6 +35,29 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Assignment(Question):
+    """Which of T prototypes is training image i with, or is it with none of them?
+
+    Attributes:
+        others: the prototypes after the first one, which is j: the likeliest first.
+        clusters: the cluster that whoever asks gives every training image, int [N]; in no log.
+    """
+
+    others: tuple[int, ...] = ()
+    clusters: NDArray[np.int64] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def prototypes(self) -> tuple[int, ...]:
+        """All of them."""
+        return (self.j, *self.others)
+
+
+Reply = bool | int | None
+"""Of a question about a pair, whether it is in one cluster. Of an assignment, the number of the prototype, from 1, or
+0: none of them; so that True and False say "the first" and "none". None is "not sure"."""
+
+
+@dataclass(frozen=True)
 class Context:
     """All that an oracle may look at.
 
@@ -86,6 +109,24 @@ class Oracle(ABC):
         Raises:
             UserError: there is no answer, and none can be had by asking again.
         """
+
+    def answer(self, question: Question) -> Reply:
+        """The reply to a question of either kind.
+
+        An image is held against one prototype after the other, as a fair user would who knows no more than pairs.
+
+        Raises:
+            UserError: there is no answer, and none can be had by asking again.
+        """
+        if not isinstance(question, Assignment):
+            return self.reply(question)
+        for number, prototype in enumerate(question.prototypes, start=1):
+            same = self.reply(Question(question.i, prototype, question.step, question.epoch, question.stage))
+            if same is None:
+                return None
+            if same:
+                return number
+        return 0
 
     def same(self, question: Question) -> bool:
         """Whether the target clusters of the two images are equal; for oracles with `needs_targets`."""

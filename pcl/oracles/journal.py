@@ -8,7 +8,7 @@ from pathlib import Path
 from pcl import artifacts
 from pcl.errors import UserError
 from pcl.oracles import log
-from pcl.oracles.base import Question
+from pcl.oracles.base import Assignment, Question, Reply
 
 
 class BudgetExhausted(UserError):
@@ -30,7 +30,7 @@ class Journal:
     def __init__(
         self,
         path: Path,
-        reply: Callable[[Question], bool | None],
+        reply: Callable[[Question], Reply],
         *,
         budget: int,
         heard: Sequence[log.Answer] = (),
@@ -55,10 +55,10 @@ class Journal:
             artifacts.write(path, log.dump(heard))
             written = list(heard)
         self._count = len(written)
-        self._given = {_pair(answer): answer.same for answer in written}
+        self._given = {_pair(answer): _reply(answer) for answer in written}
 
-    def answer(self, question: Question) -> bool | None:
-        """What the log says of a pair; if it says nothing, what the one who answers says, once it is on disk.
+    def answer(self, question: Question) -> Reply:
+        """What the log says of a question; if it says nothing, what the one who answers says, once it is on disk.
 
         Raises:
             BudgetExhausted: the budget is spent.
@@ -71,19 +71,26 @@ class Journal:
             )
         pair = _pair(question)
         if pair not in self._given:
-            self._append(question, same := self._reply(question))
-            self._given[pair] = same
-        same = self._given[pair]
-        self.remaining -= same is not None
-        return same
+            self._append(question, reply := self._reply(question))
+            self._given[pair] = reply
+        reply = self._given[pair]
+        self.remaining -= reply is not None
+        return reply
 
-    def _append(self, question: Question, same: bool | None) -> None:
+    def _append(self, question: Question, reply: Reply) -> None:
         self._count += 1
-        artifacts.append(self.path, log.dump([log.Answer.to(question, self._count, same)]))
+        artifacts.append(self.path, log.dump([log.answered(question, self._count, reply)]))
 
 
-def _pair(asked: Question | log.Answer) -> frozenset[int]:
+def _pair(asked: Question | log.Answer) -> object:
+    """What makes two questions one: a pair in either order; an image and its prototypes."""
+    if isinstance(asked, Assignment | log.Assigned):
+        return asked.i, asked.prototypes
     return frozenset((asked.i, asked.j))
+
+
+def _reply(answer: log.Answer) -> Reply:
+    return answer.chosen if isinstance(answer, log.Assigned) else answer.same
 
 
 def _whole_lines(path: Path) -> list[log.Answer]:

@@ -11,7 +11,7 @@ from pcl.config import Strict
 from pcl.constraints import Closure, Constraints
 from pcl.errors import UserError
 from pcl.oracles import base
-from pcl.oracles.log import read
+from pcl.oracles.log import Assigned, read
 
 
 class ReplaySettings(Strict):
@@ -50,13 +50,15 @@ class Oracle(base.Oracle):
         """
         super().__init__(settings, context)
         answers = read(self.settings.log)
-        pairs = ((a.i, a.j, a.same) for a in answers if a.i != a.j)
+        pairs = [fact for answer in answers for fact in answer.facts]
         try:
             Constraints.fold(context.size, pairs, closure=self.settings.closure)
         except UserError as error:
             raise UserError(f"{self.settings.log}: {error}") from error
-        skipped = {frozenset((a.i, a.j)): None for a in answers}
-        self._same = skipped | {frozenset((a.i, a.j)): a.same for a in answers if a.same is not None}
+        said = [(frozenset((a.i, a.j)), a.same) for a in answers if not isinstance(a, Assigned)]
+        said += [(frozenset((i, j)), same) for a in answers if isinstance(a, Assigned) for i, j, same in a.facts]
+        skipped: dict[frozenset[int], bool | None] = {pair: None for pair, _ in said}
+        self._same = skipped | {pair: same for pair, same in said if same is not None}
 
     def reply(self, question: base.Question) -> bool | None:
         """What the log says."""

@@ -42,8 +42,12 @@ def check(run: Run, images: int) -> None:
             f"{where} {run.clusters or 'any'} clusters take {least} at least; raise "
             f"studies.{run.study}.budgets.{run.task} (or curve)"
         )
+    each = "one"
     if run.method.network:
-        pairs, steps = most_questions(run.method(run.settings, run.clusters, run.budget).stages(), images)
+        stages = run.method(run.settings, run.clusters, run.budget).stages()
+        pairs, steps = most_questions(stages, images)
+        most = max(stage.questions.per_batch for stage in stages)
+        each = "one" if most == 1 else str(most)
     else:
         pairs = steps = images * (images - 1) // 2
     remedy = f"lower studies.{run.study}.budgets.{run.task} (or curve)"
@@ -51,5 +55,5 @@ def check(run: Run, images: int) -> None:
         raise BudgetError(f"{where} its {images} training images make only {pairs} pairs that can be asked; {remedy}")
     if run.budget > steps:
         raise BudgetError(
-            f"{where} it asks no more than {steps}: one in each batch of every epoch; {remedy}, or train longer"
+            f"{where} it asks no more than {steps}: {each} in each batch of every epoch; {remedy}, or train longer"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class Plan:
         """Whether a table or figure is of this study: its orientations are those of a task, or, wrongly, of none."""
         if report in self.config.every_table:
             item = self.config.every_table[report]
-            tasks, shown = self.tasks(item), {item.orientation}
+            tasks, shown = self.tasks(item), set(item.orientations)
         else:
             figure = self.figure(report)
             if figure.empty:
@@ -223,10 +224,11 @@ class Plan:
         if report in self.config.every_table:
             item = self.config.every_table[report]
             lacking = self.lacking(item)
-            for task in self.tasks(item):
-                for arm in (arm for arm in item.arms if (arm, task) not in lacking):
-                    for budget in self.askable(task, item.orientation, arm, item.budgets) if item.budgets else [None]:
-                        yield from (self.run(task, item.orientation, arm, seed, budget) for seed in self.study.seeds)
+            for task, orientation, arm in product(self.tasks(item), item.orientations, item.arms):
+                if (arm, task) in lacking:
+                    continue
+                for budget in self.askable(task, orientation, arm, item.budgets) if item.budgets else [None]:
+                    yield from (self.run(task, orientation, arm, seed, budget) for seed in self.study.seeds)
         elif report in self.config.every_figure:
             yield from self.figure(report).runs()
         else:

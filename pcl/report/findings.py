@@ -34,7 +34,7 @@ def of_table(plan: Plan, table: FilledTable, task: str) -> Finding | None:
     labels = {arm: plan.config.arms[arm].title for arm in table.item.arms}
     best, second = labels[lead.best], labels[lead.runner_up]
     return Finding(
-        where=f"{heading(table.name)} · {task} · {table.item.orientation}",
+        where=f"{heading(table.name)} · {task} · {' and '.join(table.item.orientations)}",
         anchor=table.name,
         number=f"{cell.mean:.3f}",
         whose=f"{best}, {table.item.split} {METRIC_NAMES[HEADLINE]}, mean of {cell.n} "

@@ -11,7 +11,7 @@ from pcl.engine.events import Epoch, Training
 from pcl.engine.known import Known
 from pcl.errors import UserError
 from pcl.folder import Folder
-from pcl.oracles.base import Question
+from pcl.oracles.base import Question, Reply
 
 
 class Observer(Protocol):
@@ -49,17 +49,17 @@ def left(known: Known) -> str:
     return f"{asked}; the strategy found no further pair to ask"
 
 
-def drive(training: Training, answer: Callable[[Question], bool | None], observers: Sequence[Observer]) -> None:
+def drive(training: Training, answer: Callable[[Question], Reply], observers: Sequence[Observer]) -> None:
     """Run a training to its end.
 
     The simulation, a person at a terminal and a test differ in who answers and in who observes, and in nothing else.
 
     Args:
         training: the generator of events.
-        answer: whether the two images are in the same cluster; None is "not sure".
+        answer: whether the two images are in the same cluster, or which prototype an image is with; None: "not sure".
         observers: of the ends of epochs.
     """
-    reply: bool | None = None
+    reply: Reply = None
     while True:
         try:
             event = training.send(reply)

@@ -78,7 +78,7 @@ def _ask(
 
     choice = method.strategy(run.settings)
     assert choice is not None, "a run that asks has a strategy"
-    journal = Journal(run.folder.answers, inputs.oracle(run, labels).reply, budget=run.budget, heard=known.answers)
+    journal = Journal(run.folder.answers, inputs.oracle(run, labels).answer, budget=run.budget, heard=known.answers)
     training = rounds.train(choice, rows, known, run.clusters, run.seed, learn)
     with progress.reporter(run.name, None, 0) as report:
         observers: list[Observer] = [history, Shown(report, history.rows)]

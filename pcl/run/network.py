@@ -19,7 +19,7 @@ from pcl.engine.stage import Stage
 from pcl.errors import UserError
 from pcl.folder import Folder
 from pcl.methods.base import DeepMethod
-from pcl.oracles.base import Question
+from pcl.oracles.base import Question, Reply
 from pcl.oracles.journal import Journal
 from pcl.plan import Run
 from pcl.plan.budget import check as check_budget
@@ -98,7 +98,7 @@ def through(
     checkpoint = Checkpoint(folder, session)
     optimizer_state, stages = checkpoint.resume(stages)
     asks = any(stage.questions.asks for stage in stages)
-    reply = inputs.oracle(run, labels).reply if asks else _nobody
+    reply = inputs.oracle(run, labels).answer if asks else _nobody
     journal = Journal(folder.answers, reply, budget=run.budget, heard=session.known.answers)
     training = loop.train(method, session, stages, optimizer_state)
     with progress.reporter(run.name, sum(stage.epochs for stage in stages), session.epoch) as report:
@@ -129,5 +129,5 @@ def _probabilities(run: Run, method: DeepMethod, session: Session) -> dict[str, 
     return {split: rows[: method.scored(len(rows))] for split, rows in found.items()}
 
 
-def _nobody(question: Question) -> bool | None:
+def _nobody(question: Question) -> Reply:
     raise AssertionError(f"no stage asks, but {question} was asked")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pcl import datasets, metrics
 from pcl.engine.known import Known
 from pcl.engine.trainable import Trainable
-from pcl.folder import Assigned
+from pcl.folder import Assigned as Clustered
+from pcl.oracles.log import Assigned
 from pcl.plan import Run
 from pcl.run import inputs
 from pcl.run.inputs import Labels
@@ -46,7 +47,7 @@ class History:
         return row
 
 
-def scores(labels: Labels, assigned: Mapping[str, Assigned]) -> dict[str, Any]:
+def scores(labels: Labels, assigned: Mapping[str, Clustered]) -> dict[str, Any]:
     """Orientation -> split -> metric."""
     return {
         orientation: {
@@ -59,6 +60,12 @@ def scores(labels: Labels, assigned: Mapping[str, Assigned]) -> dict[str, Any]:
 def questions(run: Run, known: Known) -> dict[str, Any]:
     """What was asked and what followed from it, counted apart."""
     constraints = known.constraints
+    assigned = [answer for answer in known.answers if isinstance(answer, Assigned)]
+    counted: dict[str, Any] = {}
+    if assigned:
+        pairs = known.spent - sum(answer.chosen is not None for answer in assigned)
+        counted["pair_equivalents"] = pairs + sum(answer.pair_equivalents(run.clusters) for answer in assigned)
+        counted["bits"] = round(pairs + sum(answer.bits for answer in assigned), 3)
     placed = run.method(run.settings, run.clusters, run.budget).placed(known)
     return {
         "budget": run.budget,
@@ -71,6 +78,7 @@ def questions(run: Run, known: Known) -> dict[str, Any]:
         "placed": len(placed.images) if placed else None,
         "neighbourhoods": placed.count if placed else None,
         "closure": constraints.closure if run.method.supervised else None,
+        **counted,
     }
 
 

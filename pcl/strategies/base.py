@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pcl.types import Bool, Float, Int64, Tensor
 
 Pair = tuple[int, int, dict[str, float]]
+Sample = tuple[int, list[int], dict[str, float]]
+"""An image, the prototypes that it is held against, likeliest first, and what ranked it."""
 Form = Literal["paper", "release"]
 
 
@@ -75,7 +77,7 @@ def choose(value: Any) -> Any:
 Chosen = Annotated[Choice, BeforeValidator(choose)]
 """The type of a setting that names a strategy."""
 
-Scope = Literal["batch", "pool", "features"]
+Scope = Literal["batch", "pool", "features", "network"]
 
 
 class ScoreSettings(Strict):
@@ -102,6 +104,8 @@ class PairView:
         candidates: pairs i < j that are not known yet; the only ones that can be asked.
         remaining: questions left over the budget, r in [0, 1].
         generator: source of every draw.
+        before: the same views as they were when these images were last seen, for a strategy that `remembers`; zeros
+            for an image that was not, None where none was.
     """
 
     views: Float[Tensor, "V B M"]
@@ -111,6 +115,7 @@ class PairView:
     candidates: Bool[Tensor, "B B"]
     remaining: float
     generator: torch.Generator
+    before: Float[Tensor, "V B M"] | None = None
 
     @cached_property
     def places(self) -> Int64[Tensor, " P"]:
@@ -192,13 +197,17 @@ class Strategy(ABC, Generic[View]):
     - "pool": a `PairView` of a pool of images, before a stage's first step.
     - "features": a `FeatureView` of a representation of all training images, before a stage's first step; a method
       without a network can use no other.
+    - "network": the same of what the network that asks gives: its features, and its clusters as `p`.
 
-    The last two are asked in rounds: `select` is called again, with what the answers have taught, until the questions
-    are spent or it finds none. It may be a generator: a pair is answered before the next one is drawn from it.
+    The last three are asked in rounds: `select` is called again, with what the answers have taught, until the
+    questions are spent or it finds none. It may be a generator: a pair is answered before the next one is drawn.
+
+    One of pairs that `remembers` is also shown how its images were when it last saw them.
     """
 
     version: ClassVar[int]
     sees: ClassVar[Scope] = "batch"
+    remembers: ClassVar[bool] = False
     Settings: ClassVar[type[Strict]] = Strict
 
     def __init__(self, settings: Any) -> None:
@@ -212,6 +221,20 @@ class Strategy(ABC, Generic[View]):
             view: what there is to see.
             count: at most so many pairs; for a strategy that places images, so many images.
         """
+
+
+class Mining(Strategy[FeatureView]):
+    """A strategy that holds images against prototypes of the clusters: as one question each, or as pairs."""
+
+    sees: ClassVar[Scope] = "network"
+
+    @abstractmethod
+    def clusters(self, view: FeatureView) -> NDArray[np.int64]:
+        """The cluster of every training image, int [N]."""
+
+    @abstractmethod
+    def samples(self, view: FeatureView, count: int) -> Iterable[Sample]:
+        """At most `count` images to ask about, the best first."""
 
 
 class Scoring(Strategy[PairView]):

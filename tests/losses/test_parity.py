@@ -9,7 +9,7 @@ import math
 import pytest
 import torch
 
-from pcl.losses import constrained, contrastive, pairs, student
+from pcl.losses import active, constrained, contrastive, pairs, student
 from pcl.methods.cc import CCSettings
 from pcl.networks.heads import contrastive_network
 
@@ -179,3 +179,26 @@ class TestPCL:
         balance = (contrastive.balance(first) + contrastive.balance(second)).item()
         assert (columns, rows, balance) == close((1.0011589, 2.0761604, 0.086614516), rel=1e-5)
         assert columns + rows + balance == close(3.1639339, rel=1e-5)
+
+
+class TestOCC:
+    """The printed equations; no code was released."""
+
+    rows = torch.cat([table(4, 3, lambda i, j, s=s: torch.sin(i + 2 * j + s)) for s in (0.0, 0.2)])
+    extra = torch.zeros(4, 4, dtype=torch.float64)
+    extra[0, 1] = extra[1, 0] = 2
+
+    def test_contrast(self):
+        """OCC-1."""
+        assert active.active_contrast(self.rows, self.extra, 0.5).item() == close(2.3134868, rel=1e-6)
+        assert active.active_contrast(self.rows, 0 * self.extra, 0.5).item() == close(2.6227788, rel=1e-6)
+
+    def test_nt_xent_is_something_else(self):
+        """OCC-2."""
+        assert contrastive.nt_xent(self.rows, 0.5).item() == close(0.86998572, rel=1e-6)
+
+    def test_balance_rewards_equal_clusters(self):
+        """OCC-5; OCC-3, the query score, stands in tests/strategies/test_occ_strategies.py."""
+        p = torch.tensor([[0.7, 0.3], [0.6, 0.4], [0.9, 0.1]], dtype=torch.float64)
+        assert contrastive.balance(p).item() == close(0.11323201, rel=1e-6)
+        assert contrastive.balance(p).item() - math.log(2) == close(-0.57991517, rel=1e-6)

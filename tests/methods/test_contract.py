@@ -137,7 +137,7 @@ class TestEveryMethod:
             answers = log.read(folder / "answers.jsonl")
             pairs = [(a.i, a.j) for a in answers]
             assert len(answers) == len(set(pairs)) == run.budget
-            assert all(i < j for i, j in pairs)
+            assert all(a.i < a.j for a in answers if not isinstance(a, log.Assigned))
 
     def test_source_is_named_and_the_file_is_short(self, method):
         text = (FOLDER / f"{method}.py").read_text()

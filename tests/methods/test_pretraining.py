@@ -10,6 +10,7 @@ from pcl.strategies.base import Choice
 METHODS = {name: registry.get("pcl.methods", "Method", name) for name in registry.names("pcl.methods", "Method")}
 SHARING = [name for name, cls in METHODS.items() if cls.pretraining]
 ONE_EPOCH = {
+    "idc": {"warmup_epochs": 1, "features": 4},
     "pcl": {"warmup_epochs": 1, "initial_questions": 3},
     "spice": {"moco_epochs": 1, "moco_queue": 11, "features": 6},
     "scan": {"contrast_epochs": 1, "contrast_batch": 10, "features": 6},

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pcl import artifacts, stats
+from pcl import artifacts, config, stats
 from pcl.errors import UserError
 from pcl.plan import Plan
 from pcl.report import drawing, style
@@ -62,6 +62,17 @@ def test_curve_numbers(plan: Plan, summary: pd.DataFrame, drawings: dict[str, st
         assert found.at[questions, "test_nmi_dcc_n"] == 5
     # An arm that asks nothing stands at every number of questions with the same runs.
     assert found["train_acc_cc"].nunique() == 1 and found["train_acc_cc_n"].tolist() == [5, 5]
+
+
+def test_shares_are_of_all_that_the_first_arm_can_ask(plan: Plan) -> None:
+    """PCL asks 50 at first and then one in each of 11 batches in 500 epochs."""
+    content = plan.config.model_dump()
+    fig = {"kind": "curve", "title": "Shares", "orientation": "personalized", "arms": ["pcl"]}
+    content["figures_on_request"]["shares"] = fig | {"shares": [0.0, 0.5, 1.0]}
+    shown = Plan(config.validate(config.Config, content, "params.yaml"))
+    assert shown.figure("shares").budgets == [0, 2775, 5550]
+    assert {run.budget for run in shown.runs("shares")} == {2775, 5550}, "0 is below its first questions"
+    assert "shares" not in shown.reports and "shares" in shown.every_report
 
 
 def test_a_curve_from_a_summary_without_an_arm_is_refused(plan: Plan, summary: pd.DataFrame) -> None:

@@ -79,3 +79,16 @@ def test_rows_point_to_arms_that_the_tables_have() -> None:
 
 def test_what_f_is_and_where_it_is_from() -> None:
     assert "Fowlkes–Mallows" in published().note and "AAAI 2025" in published().paper
+
+
+def test_occ_has_a_file_of_its_own() -> None:
+    """A few cells, read off the paper a second time; Table 3 and Table 4 repeat a row of Table 2."""
+    paper = published("occ-table2")
+    assert "2022" in paper.paper and published("table2") is published()
+    rows = {t: {n: c for group in s.rows.values() for n, c in group.items()} for t, s in paper.tables.items()}
+    assert list(rows["occ-table2"]) == ["K-means", "PICA", "GCC", "CC", "IDFD", "OCC"]
+    assert rows["occ-table2"]["GCC"]["imagenet-dogs-2, default"] == (0.233, 0.313, 0.780)
+    assert rows["occ-table2"]["IDFD"]["imagenet10-2, personalized"] == (0.025, 0.035, 0.593)
+    own = {place: cell for place, cell in rows["occ-table2"]["OCC"].items() if place.startswith("cifar10-2")}
+    assert own == rows["occ-table3"]["R+A"] == rows["occ-table4"]["YES"]
+    assert rows["occ-table3"]["R only"]["cifar10-2, default"] == rows["occ-table4"]["NO"]["cifar10-2, default"]

@@ -177,6 +177,23 @@ def test_the_paper_stands_beside_its_own_orientation_only(paper: Plan) -> None:
     assert [row["arm"] for row in rows_of(table)] == turned.config.tables["table3"].arms
 
 
+def test_a_second_orientation_has_columns_of_its_own(plan: Plan, summary: pd.DataFrame, images: Images) -> None:
+    """Each is what a table of that orientation alone would show."""
+    content = plan.config.model_dump()
+    both = {"title": "t", "orientation": "personalized", "beside": "default", "tasks": "all", "metrics": ["acc"]}
+    content["on_request"]["both"] = both | {"rows": {"Unsupervised": ["kmeans", "cc"]}}
+    shown = Plan(config.validate(config.Config, content, "params.yaml"))
+    table = tables.build(shown, "both", stats.collect(shown.runs("both")), Images(shown.runs("both")))
+    assert table.tasks == [f"{t}, {o}" for t in ("digits10-2", "digits10-4") for o in ("personalized", "default")]
+    alone = tables.build(plan, "table3", summary, images)
+    for row, other in zip(table.rows, alone.rows, strict=False):
+        assert row.cells["digits10-4, personalized", "acc"].mean == other.cells["digits10-4", "acc"].mean
+        own = summary.query(
+            "arm == @row.arm and orientation == 'default' and task == 'digits10-4' and split == 'test'"
+        )
+        assert row.cells["digits10-4, default", "acc"].mean == pytest.approx(own["acc"].mean())
+
+
 def test_captions_say_over_what(plan: Plan, summary: pd.DataFrame, images: Images) -> None:
     caption = " ".join(tables.caption(tables.build(plan, "table3", summary, images)))
     for words in (

@@ -199,9 +199,9 @@ def test_a_run_killed_in_the_middle_of_an_epoch_asks_only_the_rest(
             if len(asked) == last:
                 raise KeyboardInterrupt
             asked.append((question.i, question.j))
-            return oracle.reply(question)
+            return oracle.answer(question)
 
-        return type("Counted", (), {"reply": staticmethod(reply)})
+        return type("Counted", (), {"answer": staticmethod(reply)})
 
     run, made = plan.run("digits10-2", "personalized", arm, 0, budget), inputs.oracle
     if run.pretraining is not None:

@@ -90,7 +90,9 @@ class Nearest(base.Strategy[FeatureView]):
 
 
 OF_FEATURES = {name: registry.get("pcl.strategies", "Strategy", name) for name in NAMES}
-OF_FEATURES = {"nearest": Nearest} | {name: kind for name, kind in OF_FEATURES.items() if kind.sees == "features"}
+OF_FEATURES = {"nearest": Nearest} | {
+    name: kind for name, kind in OF_FEATURES.items() if kind.sees in ("features", "network")
+}
 
 
 @pytest.mark.parametrize("kind", OF_FEATURES.values(), ids=OF_FEATURES)

@@ -20,7 +20,7 @@ def made(name, form="paper"):
     return strategy(strategy.Settings(**({"form": form} if "form" in strategy.Settings.model_fields else {})))
 
 
-OF_PAIRS = [name for name in NAMES if made(name).sees != "features"]
+OF_PAIRS = [name for name in NAMES if made(name).sees in ("batch", "pool")]
 SCORING = [name for name in NAMES if isinstance(made(name), Scoring)]
 
 

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from pcl.config import FigureSettings, Metric, Split
+from pcl.engine.stage import Probability as Share
+from pcl.engine.stage import most_questions
+from pcl.errors import UserError
 from pcl.report.figures import base
 from pcl.report.words import METRIC_NAMES, NOT_RUN, heading, image_counts, in_legend
-from pcl.values import Some
+from pcl.values import Once, Some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +35,9 @@ class CurveSettings(FigureSettings):
     arms: Some[str]
     metrics: Some[Metric] = Field(["acc", "nmi"])
     splits: Some[Split] = Field(["train", "test"])
+    shares: Once[Share] = Field(
+        [], description="in the place of the study's numbers: of all that the first arm can ask"
+    )
 
     @property
     def named(self) -> list[str]:
@@ -61,7 +67,7 @@ class Figure(base.Figure):
     @property
     def empty(self) -> bool:
         """Without numbers of questions in the study."""
-        return not self.plan.study.curve
+        return not (self.plan.study.curve or self.settings.shares)
 
     def runs(self) -> Iterator[Run]:
         """Every arm at every number of questions, with every seed."""
@@ -101,7 +107,7 @@ class Figure(base.Figure):
         return (
             f"{task}, {self.settings.orientation} orientation, {' and '.join(counts)}. Lines: means over seeds; "
             "bands: ± one standard deviation (ddof = 1); points: single seeds. Questions: how many a run may ask; a "
-            "line has those that its arm can ask."
+            f"line has those that its arm can ask.{self._ends()}"
         )
 
     def description(self, summary: pd.DataFrame, images: Images) -> str:
@@ -116,7 +122,7 @@ class Figure(base.Figure):
         from pcl.report.findings import Finding
 
         metric, split = self.settings.metrics[0], self.settings.splits[-1]
-        budgets, first = self.plan.study.curve, self.settings.arms[0]
+        budgets, first = self.budgets, self.settings.arms[0]
         points = self.points(summary)
         points = points[points["split"] == split]
         leads = [
@@ -140,10 +146,32 @@ class Figure(base.Figure):
             clear=clear > 0,
         )
 
+    @property
+    def budgets(self) -> list[int]:
+        """The numbers of questions: the study's, or shares of what the first arm can ask in its batches and epochs.
+
+        Raises:
+            UserError: there are shares, and nobody knows how many images there are.
+        """
+        if not self.settings.shares:
+            return self.plan.study.curve
+        study = self.plan.study
+        run = self.plan.run(study.ablation, self.settings.orientation, self.settings.arms[0], study.seeds[0])
+        images = run.data.dataset.training_images()
+        if images is None:
+            raise UserError(f"figures.{self.name}.shares: {run.data.name} is not there to count; `pcl prepare` it")
+        pairs, asked = most_questions(run.method(run.settings, run.clusters, run.budget).stages(), images)
+        return [round(share * min(pairs, asked)) for share in self.settings.shares]
+
+    def _ends(self) -> str:
+        if not self.settings.shares:
+            return ""
+        return f" 100 % are {max(self.budgets):,} questions: all that its batches and epochs leave room for."
+
     def _askable(self, arm: str) -> list[int]:
         """The numbers of questions that an arm can ask."""
         study = self.plan.study
-        return self.plan.askable(study.ablation, self.settings.orientation, arm, study.curve)
+        return self.plan.askable(study.ablation, self.settings.orientation, arm, self.budgets)
 
     def _runs_at(self, arm: str, questions: int) -> list[Run]:
         task, orientation = self.plan.study.ablation, self.settings.orientation
@@ -166,13 +194,14 @@ class Figure(base.Figure):
                 line = means.query("arm == @arm and split == @split and metric == @metric")
                 dots = points.query("arm == @arm and split == @split")
                 _draw_arm(ax, styles[arm], line, dots["questions"], dots[metric])
-            ax.set_xticks(self.plan.study.curve)
+            shares = self.settings.shares
+            ax.set_xticks(self.budgets, [f"{share:.3g} %" for share in 100 * np.array(shares)] if shares else None)
             ax.grid(color=ink, alpha=0.12)
             ax.tick_params(labelbottom=True)
             if row == 0:
                 ax.set_title(f"{split} images")
             if row == shape[0] - 1:
-                ax.set_xlabel("questions")
+                ax.set_xlabel("share of the questions that can be asked" if shares else "questions")
             if column == 0:
                 ax.set_ylabel(METRIC_NAMES[metric])
         run = set(points["arm"])
@@ -193,7 +222,7 @@ class Figure(base.Figure):
 
         found = means.set_index(["questions", "split", "metric", "arm"])
         rows = []
-        for questions in self.plan.study.curve:
+        for questions in self.budgets:
             row: dict[str, Any] = {"questions": questions}
             for split in self.settings.splits:
                 for metric in self.settings.metrics:

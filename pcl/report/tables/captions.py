@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pcl.intervals import ENOUGH
 from pcl.report.tables.filled import FilledTable, price
-from pcl.report.tables.paper import published
 from pcl.report.words import NEEDS_CLUSTERS, image_counts, numbers
 
 
@@ -32,7 +31,7 @@ def caption(table: FilledTable) -> list[str]:
         sentences.append(_prices(table))
     sentences += [*_chance(table), *table.notes]
     if table.published_tasks:
-        sentences += [f"In brackets: as published in {published().paper}.", published().note]
+        sentences += [f"In brackets: as published in {table.source.paper}.", table.source.note]
     return sentences
 
 

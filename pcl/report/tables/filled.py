@@ -11,7 +11,7 @@ import pandas as pd
 from pcl import config, intervals, stats
 from pcl.errors import UserError, did_you_mean
 from pcl.plan import Plan
-from pcl.report.tables.paper import published
+from pcl.report.tables.paper import Published, published
 from pcl.report.words import NEEDS_CLUSTERS, NO_VALUE, NOT_RUN
 
 
@@ -63,6 +63,8 @@ class FilledTable:
     rows: list[Row]
     leads: dict[tuple[str, str], intervals.Lead | None]
     published_tasks: list[str]
+    source: Published
+    """The paper that these are of."""
     seeds: list[int]
     images: dict[str, int]
     """Task -> images scored, of the tasks that have a run."""
@@ -98,10 +100,16 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
         raise UserError(f"table: no such table{did_you_mean(name, known)}")
     item = known[name]
     columns = {task: task for task in plan.tasks(item)}
+    seen = dict.fromkeys(columns, item.orientation)
     frame = stats.of_runs(summary, plan.runs(name))
-    frame = frame[(frame["orientation"] == item.orientation) & (frame["split"] == item.split)]
+    frame = frame[frame["orientation"].isin(item.orientations) & (frame["split"] == item.split)]
+    if item.beside is not None:
+        seen = {f"{task}, {orientation}": orientation for task in columns for orientation in item.orientations}
+        columns = {f"{task}, {orientation}": task for task in columns for orientation in item.orientations}
+        frame = frame.assign(task=frame["task"] + ", " + frame["orientation"])
     if item.budgets:
-        columns = {f"{task}, {asked} answers": task for task in columns for asked in item.budgets}
+        seen = {f"{column}, {asked} answers": seen[column] for column in columns for asked in item.budgets}
+        columns = {f"{column}, {asked} answers": task for column, task in columns.items() for asked in item.budgets}
         frame = frame.assign(task=frame["task"] + ", " + frame["budget"].astype(str) + " answers")
     tasks = list(columns)
     places: list[tuple[str, str]] = [(task, metric) for task in tasks for metric in item.metrics]
@@ -109,7 +117,8 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
         (task, metric): intervals.lead(frame[frame["task"] == task], metric, item.arms, images)
         for task, metric in places
     }
-    paper = published().beside(name, item, tasks)
+    source = published(name)
+    paper = source.beside(name, item, tasks)
     printed, answering = paper.by_row(tasks), {arm: row for row, arm in paper.arms.items()}
     lacking = {(arm, column) for column, task in columns.items() for arm, of in plan.lacking(item) if of == task}
     rows: list[Row] = []
@@ -127,7 +136,7 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
     shown = [task for task in tasks if task in paper.tasks]
     notes = dict.fromkeys(note for arm in item.arms if (note := plan.config.every_arm[arm].note))
     made = [task for task in tasks if task in set(frame["task"])]
-    chance = {task: images.chance(columns[task], item.orientation, item.split) for task in made}
+    chance = {task: images.chance(columns[task], seen[task], item.split) for task in made}
     return FilledTable(
         name=name,
         item=item,
@@ -136,6 +145,7 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
         rows=rows,
         leads=leads,
         published_tasks=shown,
+        source=source,
         seeds=sorted(frame["seed"].unique().tolist()),
         images=images.counts(dict.fromkeys(columns[task] for task in made), item.split),
         chance=chance,
