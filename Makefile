@@ -6,7 +6,7 @@ CORES ?= all
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env smoke reports docs test check bench golden mutants cluster
+.PHONY: help env smoke reports docs notebook test check bench golden mutants cluster
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -31,6 +31,10 @@ docs: env  ## the demo's tables, as they lie in reports/, into docs/results/ and
 	python docs/fill.py
 	python docs/audit.py
 
+notebook: env  ## docs/notebooks/*.ipynb from the scripts beside them, with what they show
+	cd docs/notebooks && jupytext --quiet --to ipynb three_ways.py
+	cd docs/notebooks && PYTHONWARNINGS=ignore jupyter execute --inplace three_ways.ipynb
+
 test: env  ## the tests, the pipeline at its smallest among them
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2
 
@@ -41,8 +45,9 @@ check: env  ## format, lint, types, licences
 	snakefmt --check --line-length 118 workflow
 	python tests/licences.py
 
-bench: env reports  ## what a training step and a run with nothing to do cost, written to benchmarks/
+bench: env reports  ## what a training step, a question and a run with nothing to do cost, written to benchmarks/
 	OMP_NUM_THREADS=1 python benchmarks/step.py
+	OMP_NUM_THREADS=1 python benchmarks/answers.py
 	python benchmarks/noop.py
 	python benchmarks/numerics.py
 

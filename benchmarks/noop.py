@@ -10,7 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from pcl.artifacts import provenance, write_json
+from pcl.artifacts import write_json
+from pcl.provenance import provenance
 
 ROUNDS = 3
 

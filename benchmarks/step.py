@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pcl.artifacts import provenance, write_json
+from pcl.artifacts import write_json
 from pcl.engine import asking, augment, device, loop
 from pcl.engine.images import Images
 from pcl.engine.known import Known
@@ -24,6 +24,7 @@ from pcl.engine.sampler import Members
 from pcl.engine.session import Session
 from pcl.engine.stage import Backbone
 from pcl.methods.pcl import Method, PCLSettings
+from pcl.provenance import provenance
 from pcl.strategies.base import Choice, PairView
 
 

@@ -6,6 +6,7 @@ A scripted person sorts some of the cards by suit, which the names of the files 
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import sys
 import tempfile
@@ -25,7 +26,7 @@ from pcl.label.session import About, Session, create
 IMAGES = Path(__file__).parent / "images"
 EVERY = 6  # of the cards one is taken
 ANSWERS = 60  # before the first picture
-FRAMES = 8  # questions of the moving picture
+FRAMES = 7  # questions of the moving picture
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 SUITS = ("club", "diamond", "heart", "spade")
 
@@ -35,28 +36,29 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         folder = Path(scratch) / "cards"
         folder.mkdir()
-        cards = sorted(path for path in Path(sys.argv[1]).iterdir() if suit(path.name))
+        cards = sorted(path for path in Path(sys.argv[1]).glob("[!k]*") if suit(path.name))  # some of KDE's are tiny
         for path in cards[::EVERY]:
             shutil.copy(path, folder)
+        os.environ["HOME"] = scratch  # the page says where answers lie
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-        with served(folder, Path(scratch) / "home") as (session, link):
+        with served(folder, Path(scratch) / ".local/share/pcl") as (session, library, link):
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.goto(link)
-            take(page, session)
+            take(page, session, library)
 
 
-def take(page: Page, session: Session) -> None:
+def take(page: Page, session: Session, library: Library) -> None:
     """Answer, and look at every view on the way."""
     for _ in range(ANSWERS):
         answer(page)
-    name_groups(page, session)
+    name_groups(page, session, library)
     moving(page)
     save(page, "asks")
     page.keyboard.press("s")
     page.wait_for_selector("section.group")
     save(page, "groups")
     page.keyboard.press("s")
-    contradict(page, session)
+    contradict(page)
     save(page, "contradiction")
     page.keyboard.press("Escape")
     page.emulate_media(color_scheme="dark")
@@ -65,8 +67,8 @@ def take(page: Page, session: Session) -> None:
 
 
 @contextmanager
-def served(folder: Path, home: Path) -> Iterator[tuple[Session, str]]:
-    """A session about a folder, and the link to its page."""
+def served(folder: Path, home: Path) -> Iterator[tuple[Session, Library, str]]:
+    """A session about a folder, its pictures, and the link to its page."""
     library = Library.open(folder, home)
     place = library.place / "session"
     create(place, About(folder=str(folder), criterion="by suit", budget=200, features=features.default()))
@@ -76,7 +78,7 @@ def served(folder: Path, home: Path) -> Iterator[tuple[Session, str]]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        yield session, link
+        yield session, library, link
     finally:
         server.should_exit = True
         thread.join()
@@ -92,35 +94,38 @@ def answer(page: Page) -> None:
     """Answer the question on the page by suit."""
     page.wait_for_selector("body[data-shown]")
     own = suit(page.locator("#picture img").get_attribute("alt") or "")
-    groups = [suit(page.locator("#members img").first.get_attribute("alt") or "")]
-    groups += page.locator("#others button").evaluate_all("all => all.map(e => e.title)")
+    beside = suit(page.locator("#members img").first.get_attribute("alt") or "")
     before = page.evaluate("document.body.dataset.shown")
-    page.keyboard.press("y" if groups[0] == own else "n")
+    page.keyboard.press("y" if beside == own else "n")
     page.wait_for_function("before => (document.body.dataset.shown ?? before) !== before", arg=before)
 
 
-def name_groups(page: Page, session: Session) -> None:
+def name_groups(page: Page, session: Session, library: Library) -> None:
     """Give the groups the names of the suits."""
     page.keyboard.press("s")
     page.wait_for_selector("section.group")
     for founder in session.groups.founders:
         field = page.locator(f'section[data-group="{founder}"] h3 input')
-        name = suit(page.locator(f'[data-image="{founder}"]').get_attribute("aria-label") or "")
-        field.fill(f"{name}s".capitalize())
+        name = f"{suit(library.pictures[founder].path)}s".capitalize()
+        field.fill(name)
         field.press("Enter")
-        page.wait_for_selector(f'section[aria-label="{name}s" i]')
+        page.wait_for_selector(f'section[aria-label="{name}"]')
     page.keyboard.press("s")
 
 
-def contradict(page: Page, session: Session) -> None:
-    """Say the opposite of an earlier answer that others imply."""
-    for button in page.locator("#history button").all():
-        button.click()
-        page.wait_for_timeout(500)
-        if page.locator("#clash").is_visible():
-            return
-        page.keyboard.press("Backspace")
-        page.wait_for_timeout(500)
+def contradict(page: Page) -> None:
+    """Say the opposite of an earlier answer: a picture was kept out of one group, then put into another."""
+    told = page.locator("#history button")
+    while True:
+        signs = [told.nth(at).locator(".sign").inner_text() for at in range(2)]
+        if signs == ["=", "≠"]:
+            told.nth(1).click()
+            page.wait_for_timeout(1000)
+            if page.locator("#clash").is_visible():
+                return
+            page.keyboard.press("Backspace")
+            page.wait_for_timeout(1000)
+        answer(page)
 
 
 def save(page: Page, name: str) -> None:
@@ -131,7 +136,6 @@ def save(page: Page, name: str) -> None:
 def shot(page: Page) -> bytes:
     """The window as PNG of few colours."""
     page.wait_for_function("[...document.images].every(i => i.loading === 'lazy' || i.complete)")
-    page.wait_for_load_state("networkidle")
     page.wait_for_timeout(300)
     with Image.open(io.BytesIO(page.screenshot())) as picture:
         small = io.BytesIO()

@@ -17,6 +17,7 @@ import click
 from pcl import config as configuration
 from pcl import gpus, layout, numerics, reporting, reviewing
 from pcl.errors import UserError
+from pcl.label import commands as label_commands
 from pcl.options import BUDGET, KEY, SEED, STUDY, THREADS, plan_of, use_threads
 
 
@@ -267,5 +268,5 @@ def train(run: Any, key: str | None) -> None:
     click.echo(execute.train(run))
 
 
-for _command in (*reporting.COMMANDS, *reviewing.COMMANDS):
+for _command in (*reporting.COMMANDS, *reviewing.COMMANDS, *label_commands.COMMANDS):
     main.add_command(_command)

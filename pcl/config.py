@@ -209,6 +209,7 @@ class Config(Strict):
     on_request: dict[Name, Table] = Field({}, description="tables that are made only when asked for by name")
     cross: dict[Name, Cross] = Field({})
     figures: dict[Name, Figure] = Field(description="figure -> what it shows")
+    figures_on_request: dict[Name, Figure] = Field({}, description="figures that are made when asked for by name")
     studies: dict[Name, Study]
 
     @property
@@ -226,6 +227,11 @@ class Config(Strict):
                 if self._named(arm) is None:
                     found[f"{base}+{strategy}"] = arm
         return found
+
+    @cached_property
+    def every_figure(self) -> dict[str, FigureSettings]:
+        """All figures."""
+        return self.figures | self.figures_on_request
 
     @cached_property
     def every_table(self) -> dict[str, Table]:

@@ -93,7 +93,7 @@ def unused(plans: Plans) -> list[Path]:
             absent |= {task, data.name}
     for plan in plans.studies.values():
         for report in plan.every_report:
-            if report in plan.config.figures and (path := plan.precomputed(report)):
+            if report in plan.config.every_figure and (path := plan.precomputed(report)):
                 needed.add(path)
             for run in plan.runs(report):
                 needed |= _needs(run)

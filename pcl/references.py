@@ -33,8 +33,9 @@ def problems(config: Config) -> Iterator[str]:
             yield from _missing(f"{key}.{name}", table.arms, config.arms, "arm")
             titles = getattr(table, "titles", {})
             yield from _missing(f"{key}.{name}.titles", titles, table.arms, "arm of the table")
-    for name, figure in config.figures.items():
-        yield from _missing(f"figures.{name}", figure.named, config.arms, "arm")
+    for name, figure in config.every_figure.items():
+        here = "figures" if name in config.figures else "figures_on_request"
+        yield from _missing(f"{here}.{name}", figure.named, config.arms, "arm")
     for name, study in config.studies.items():
         here = f"studies.{name}"
         yield from _missing(f"{here}.tasks", study.tasks, config.tasks, "task")
@@ -64,7 +65,7 @@ def _taken(config: Config) -> Iterator[str]:
     yield from _alike(
         {"studies": config.studies}, "study", dict.fromkeys(STUDIES, "a folder beside it has this name")
     )
-    reports = {"figures": config.figures, **dict(_tables(config))}
+    reports = {"figures": config.figures, "figures_on_request": config.figures_on_request, **dict(_tables(config))}
     yield from _alike(reports, "table or figure", dict.fromkeys(REPORTS, "the page has a place of this name"))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,11 +36,13 @@ class Sorted:
         placed: the images whose group follows from answers.
         p: probability of every group for every image, float [N, G].
         around: the same as an image's nearest neighbours alone would have it, float [N, G].
+        machine: the classifier that says so; None where labels were spread.
     """
 
     placed: Neighbourhoods
     p: NDArray[np.float64]
     around: NDArray[np.float64]
+    machine: Any = None
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -73,15 +76,30 @@ class Sorter:
             raise UserError(f"features: shape {rows.shape}; a row for each of two images or more is needed")
         if not np.isfinite(rows).all():
             raise UserError("features: some are no numbers; leave out the images that they belong to")
-        self.rows, self.seed = _reduced(rows), seed
+        self.axes = _axes(rows)
+        self.rows, self.seed = self.reduced(rows), seed
         self.recount(clusters)
         self._graph: propagation.Graph | None = None
 
+    @classmethod
+    def restored(
+        cls, rows: NDArray[np.float32], axes: tuple[NDArray[np.float32], NDArray[np.float32]] | None
+    ) -> Sorter:
+        """A sorter of rows that were reduced along some axes before."""
+        sorter = cls(rows)
+        sorter.axes, sorter.rows = axes, rows
+        return sorter
+
+    def reduced(self, rows: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Rows as they are compared: their leading principal components, where they have many columns."""
+        found: NDArray[np.float32] = np.asarray(rows, np.float32)
+        return found if self.axes is None else np.asarray((found - self.axes[0]) @ self.axes[1].T, np.float32)
+
     def recount(self, clusters: int | None) -> None:
         """Take another number of clusters; raises UserError where there cannot be so many."""
-        if clusters is not None and not 1 < clusters <= len(self.rows):
+        if clusters is not None and not 1 <= clusters <= len(self.rows):
             raise UserError(
-                f"clusters: {clusters}, but there are {len(self.rows)} images; use 2 to {len(self.rows)}, or none"
+                f"clusters: {clusters}, but there are {len(self.rows)} images; use 1 to {len(self.rows)}, or none"
             )
         self.clusters = clusters
 
@@ -103,10 +121,19 @@ class Sorter:
         images, each held out in turn: so it is with features in which most of what differs is not what was asked for.
         """
         images, which = placed.images, placed.which
-        p = self._spread(images, which, placed.count)
-        if self._machine_is_better(placed):
-            p = self._machine(images, which, placed.count)
-        return Sorted(placed, p, propagation.scaled(self.graph.weights @ p))
+        machine = margins.fitted(self.rows[images], which) if self._machine_is_better(placed) else None
+        if machine is None:
+            p = self._spread(images, which, placed.count)
+        else:
+            p = margins.probabilities(machine, self.rows, placed.count).astype(np.float64)
+        return Sorted(placed, p, propagation.scaled(self.graph.weights @ p), machine)
+
+    def others(self, found: Sorted, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Probability of every group for images not looked at before, given their features: float [B, G]."""
+        rows = self.reduced(features)
+        if found.machine is None:
+            return propagation.extend(self.graph, rows, found.p)
+        return margins.probabilities(found.machine, rows, found.placed.count).astype(np.float64)
 
     def _spread(self, images: NDArray[np.int64], which: NDArray[np.int64], count: int) -> NDArray[np.float64]:
         return propagation.spread(self.graph, images, which, count, CarefulSettings().alpha, balanced=False)
@@ -165,11 +192,11 @@ class _Asked:
     free: NDArray[np.bool_]
 
 
-def _reduced(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The leading principal components, where there are more columns."""
+def _axes(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """Mean [D] and leading principal axes [C, D] of rows with many columns; None where there are few."""
     if min(rows.shape) <= COMPONENTS:
-        return rows
+        return None
     from sklearn.decomposition import PCA
 
     fitted = PCA(COMPONENTS, svd_solver="covariance_eigh").fit(rows)
-    return fitted.transform(rows).astype(np.float32)
+    return fitted.mean_.astype(np.float32), fitted.components_.astype(np.float32)

@@ -667,6 +667,66 @@ class TestDivergence:
         assert cc.Method.version == run.spec["version"]
 
 
+class TestLearning:
+    """Methods that place images, and cannot."""
+
+    def train(self, refused, *words, edit=lambda c: None):
+        """The message of a run of `nearest` that must fail, and leave nothing that looks complete."""
+        message = refused("train", *PLACE[:2], "nearest", *words, edit=edit)
+        assert not list(Path().glob("results/runs/*/*/nearest/*/*/*/metrics.json"))
+        return message
+
+    def test_a_budget_below_k_less_one(self, workspace, refused):
+        message = refused("train", "digits10-4", "personalized", "nearest", "--budget", "2")
+        assert message == (
+            "budget: 2 questions for arm nearest, but 4 clusters take 3 at least; raise "
+            "studies.tiny.budgets.digits10-4 (or curve)"
+        )
+
+    def test_more_clusters_than_images(self, workspace, refused):
+        def edit(content):
+            content["tasks"]["digits10-2"].update(clusters=2000)
+
+        message = self.train(refused, edit=edit)
+        assert "2000" in message
+
+    def test_nothing_but_not_sure(self, workspace, refused, monkeypatch):
+        """Nobody knows about any pair, so that no image has a neighbourhood to learn from."""
+        monkeypatch.setattr("pcl.oracles.truth.Oracle.reply", lambda *_: None)
+        message = self.train(refused)
+        assert "no image has a known cluster; a budget of K - 1 questions or more is needed" in message
+
+    def test_contradictory_placements(self, workspace, refused, tmp_path):
+        said = [(4, 7, True), (7, 9, True), (9, 4, False)]
+        (tmp_path / "log.jsonl").write_text(
+            log.dump([Answer(n, *pair, 0, 0, "rounds", {}) for n, pair in enumerate(said, 1)])
+        )
+        oracle = {"name": "replay", "settings": {"log": str(tmp_path / "log.jsonl")}}
+        message = self.train(refused, edit=arm("nearest", oracle=oracle))
+        assert message.startswith(f"{tmp_path / 'log.jsonl'}: answer 3: 9 and 4 are in different clusters, but 9 = 7")
+
+    @pytest.mark.parametrize("name", ["pcl", "kmeans", "copy-of-another"])
+    def test_an_arm_that_needs_k_where_nobody_knows_it(self, workspace, refused, name):
+        def edit(content):
+            content["tasks"]["open"] = {
+                "dataset": "digits10",
+                "clusters": None,
+                "orientations": {"odd": {"odd": [1, 3, 5, 7, 9], "even": [0, 2, 4, 6, 8]}},
+            }
+            content["arms"]["copy-of-another"] = {
+                "method": "nearest",
+                "title": "n",
+                "features": ["cc"],
+                "settings": {"strategy": "explore"},
+            }
+
+        message = refused("train", "open", "odd", name, "--budget", "20", edit=edit)
+        needing = "cc" if name == "copy-of-another" else name
+        assert message.startswith(
+            f"arm {needing} on open: needs K, but tasks.open.clusters is null; give a number there"
+        )
+
+
 class TestReplay:
     """An arm that takes its answers from a log."""
 

@@ -160,7 +160,7 @@ class TestNamesThatPointToNothing:
             ),
             (
                 lambda c: c["representations"].update(x={}),
-                "representations.x.kind: required, but not given; known: network, ",
+                "representations.x.kind: required, but not given; known: efficientnet, ",
             ),
             (
                 lambda c: c["representations"].update(x={"kind": "pixel"}),

@@ -176,6 +176,7 @@ STAGES = (
     ("run",),
     ("stats", "intervals", "inventory"),
     ("report",),
+    ("label",),
     ("options", "reporting"),
     ("skeleton", "cli", "__main__"),
 )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from pcl.constraints import Constraints
 from pcl.errors import UserError
 from pcl.label.events import Kind, Pair
 from pcl.label.groups import Groups, Said
 from pcl.label.waiting import Entry
-from pcl.sorting import Sorter
+from pcl.sorting import Sorted, Sorter
 
 SHOWN = 9  # members of a group beside a picture
 TAPPED = 12  # pictures that are offered at once
@@ -102,6 +104,10 @@ class Questions:
             self._id(entry.image, own, kind), kind, entry.image, own, shown, others=others[:OTHERS]
         )  # fmt: skip
 
+    def pair(self, entry: Entry) -> tuple[int, int]:
+        """The picture that waits, and the member of the likeliest group that it is held against."""
+        return entry.image, self._members(entry.image, self._order(entry)[0])[0]
+
     def head(self) -> Entry | None:
         """The first entry that there is something to ask about."""
         return next((entry for entry in self.entries if self.open(entry)), None)
@@ -159,3 +165,10 @@ class Questions:
 
 def _pair(image: int, other: int, same: bool | None) -> Pair:
     return min(image, other), max(image, other), same
+
+
+def order(found: Sorted | None, columns: list[int], image: int) -> list[int]:
+    """The founders of groups, the likeliest for a picture first; `columns` are those of the groups found."""
+    if found is None:
+        return []
+    return [columns[own] for own in np.argsort(-found.p[image], kind="stable").tolist()]

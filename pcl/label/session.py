@@ -6,7 +6,7 @@ The log is the truth. Everything else follows from it, but for the queue of pict
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from pcl.errors import UserError
 from pcl.label import events, waiting
 from pcl.label.events import Event, Kind
 from pcl.label.groups import Change, Groups, merged, moved
-from pcl.label.questions import Question, Questions
+from pcl.label.questions import Question, Questions, order
 from pcl.label.waiting import Entry, Waiting
 from pcl.sorting import Sorted, Sorter
 
@@ -211,6 +211,16 @@ class Session:
             image = asked.image if again and asked is not None else None
             self._add("again" if again else "settle", Change([(*sorted(pair), kept)], withdraws), image=image)  # type: ignore[list-item]
 
+    def hear(self, i: int, j: int, same: bool | None) -> None:
+        """Take an answer that nobody was asked for here, as from a log.
+
+        Raises:
+            Contradiction: others say the opposite; nothing was kept.
+            UserError: i and j are not two of the pictures.
+        """
+        with self.lock:
+            self._add("pair", Change([(min(i, j), max(i, j), same)], []))
+
     def flip(self, number: int) -> None:
         """Say the opposite of an earlier answer about one pair.
 
@@ -242,7 +252,9 @@ class Session:
             emptied = [own for own in self.groups.founders if set(self.groups.members(own).tolist()) <= set(images)]
             if group is None and self.about.clusters == len(self.groups.founders) - len(emptied):
                 raise UserError(f"there are {self.about.clusters} groups already; raise that number first")
-            self._add("move", moved(images, group, self.groups, self.said, n), image=images[0])
+            change = moved(images, group, self.groups, self.said, n)
+            if change.pairs or change.withdraws:
+                self._add("move", change, image=images[0])
 
     def merge(self, founders: list[int]) -> None:
         """Make one group of several.
@@ -277,11 +289,7 @@ class Session:
     def change(self, **values: Any) -> None:
         """Say anew what the session is about; raises UserError where a value is wrong."""
         with self.lock:
-            try:
-                about = About(**(self.about.model_dump() | values))
-            except ValidationError as error:
-                first = error.errors()[0]
-                raise UserError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+            about = checked(self.about.model_dump() | values)
             sorter = self.sorter
             if about.clusters != sorter.clusters:
                 if about.clusters is not None and about.clusters < len(self.groups.founders):
@@ -349,7 +357,7 @@ class Session:
         found = self.sorter.sort(placed) if placed.count else None
         columns = [groups.of[int(members[0])] for members in placed.members()]
         images = [image for image in self.sorter.next(found, known, number, waiting.AHEAD) if image not in self.gone]
-        entries = [Entry(image=image, order=_order(found, columns, image)) for image in images]
+        entries = [Entry(image=image, order=order(found, columns, image)) for image in images]
         if found is not None and owed > 0:
             astray = (image for image in found.astray() if again.count(image) < waiting.AGAIN)
             doubted = next((image for image in astray if (groups.core(groups.of[image]) != image).any()), None)
@@ -407,6 +415,10 @@ class Session:
         named = [event for event in self.standing if event.kind == "rename"]
         return {self.groups.of[event.image]: event.name or "" for event in named if event.image in self.groups.of}
 
+    def column(self, own: int) -> int:
+        """The founder, now, of a group that the last fit has found."""
+        return self.groups.of[self._columns[own]]
+
     @property
     def in_doubt(self) -> int:
         """Pictures whose likeliest group is not likely."""
@@ -432,16 +444,18 @@ class Clash(Contradiction):
         self.doubt = doubt
 
 
-def _order(found: Sorted | None, columns: list[int], image: int) -> list[int]:
-    """The founders of groups, the likeliest for a picture first."""
-    if found is None:
-        return []
-    return [columns[own] for own in np.argsort(-found.p[image], kind="stable").tolist()]
-
-
 def create(place: Path, about: About) -> None:
     """Begin a session in a folder of its own; raises UserError where that cannot be."""
     write_about(place, about)
+
+
+def checked(values: Mapping[str, Any]) -> About:
+    """What a session is about; raises UserError where a value is wrong."""
+    try:
+        return About.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
 def write_about(place: Path, about: About) -> None:

@@ -29,6 +29,8 @@ from pcl.datasets.decoding import ENDINGS, plain
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 SHRINKING = ("JPEG", "MPO")  # MPO: a JPEG with others behind it, which the reader of JPEG opens
 """Formats whose decoder gives a smaller picture without holding the whole one."""
+EXACT = ("PNG", "GIF", "BMP", "TIFF", "PPM")
+"""Formats that lose nothing; where such a picture is small, its thumbnail loses nothing either."""
 SMALLEST = 16
 HEAVIEST = 1 << 29  # bytes
 PIXELS = 89_478_485  # a quarter of 2**30 bytes of RGB, Pillow's own bound for a warning
@@ -82,11 +84,12 @@ def take(path: Path) -> Taken:
             width, height = image.size
             _size_fits(image)
             small = _shrunk(image, THUMBNAIL)
+            exact = image.format in EXACT and max(width, height) <= THUMBNAIL
             # Not before: the metadata of a PNG may lie behind its pixels, and a damaged one fails only once.
             if _orientation(image) in QUARTER_TURNS:
                 width, height = height, width
         file.seek(0)
-        return Taken(hashlib.file_digest(file, "sha256").hexdigest(), width, height, _webp(small))
+        return Taken(hashlib.file_digest(file, "sha256").hexdigest(), width, height, _webp(small, exact))
 
 
 def large(path: Path, sha256: str) -> bytes:
@@ -140,9 +143,9 @@ def _shrunk(image: Image.Image, longest: int) -> Image.Image:
     return small.convert("RGB")
 
 
-def _webp(image: Image.Image) -> bytes:
+def _webp(image: Image.Image, exact: bool = False) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=90, method=0)
+    image.save(buffer, "WEBP", quality=90, method=0, lossless=exact)
     return buffer.getvalue()
 
 

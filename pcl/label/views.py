@@ -70,15 +70,14 @@ class Views:
 
     async def page(self, request: Request) -> Response:
         """The page itself; what it shows comes later."""
-        folder = self.library.folder
-        shown = self.templates.get_template("page.html").render(folder=folder.name, log=self.session.log)
+        folder, log = self.library.folder.name, _short(self.session.log)
+        shown = self.templates.get_template("page.html").render(folder=folder, log=log)
         return HTMLResponse(shown)
 
     async def state(self, request: Request) -> Response:
         """The question, how far the session is, and what was done last; the first tab that asks may write."""
         if self.writer is None:
             self.writer = request.headers.get("x-tab")
-        self.learner.poke()
         return self._state(request)
 
     async def groups(self, request: Request) -> Response:
@@ -145,9 +144,8 @@ class Views:
 
     def _state(self, request: Request, status: int = 200, groups: bool = False) -> Response:
         writer = self.writer is not None and request.headers.get("x-tab") == self.writer
-        shape = shapes.state(
-            self.session, self.library, fitting=self.learner.busy, writer=writer, version=self.version
-        )  # fmt: skip
+        shape = shapes.state(self.session, self.library, writer=writer, version=self.version)
+        shape["status"] |= {"fitting": self.learner.busy, "trouble": self.learner.trouble}
         if groups:
             listed = self._groups()
             shape |= listed | {"names": shape["names"] | listed["names"]}
@@ -166,6 +164,11 @@ class Views:
         if tab is not None and tab == self.writer:
             self.writer = None
             self.feed.send("writer", tab=None)
+
+
+def _short(path: Path) -> str:
+    """A path as a person writes it, from home on."""
+    return f"~/{path.relative_to(Path.home()).as_posix()}" if path.is_relative_to(Path.home()) else str(path)
 
 
 def _error(status: int, text: str) -> Response:

@@ -36,9 +36,10 @@ def check(run: Run, images: int) -> None:
     if run.answers is not None:
         return
     where = f"budget: {run.budget} questions for arm {run.arm}, but"
-    if not run.method.network and run.clusters is not None and run.budget < run.clusters - 1:
+    least = (run.clusters or 2) - 1
+    if not run.method.network and run.budget < least:
         raise BudgetError(
-            f"{where} {run.clusters} clusters take {run.clusters - 1} at least; raise "
+            f"{where} {run.clusters or 'any'} clusters take {least} at least; raise "
             f"studies.{run.study}.budgets.{run.task} (or curve)"
         )
     if run.method.network:

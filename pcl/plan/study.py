@@ -51,8 +51,8 @@ class Plan:
 
     @property
     def every_report(self) -> list[str]:
-        """The same with tables that are made on request."""
-        return [name for name in (*self.config.every_table, *self.config.figures) if self.concerns(name)]
+        """The same with tables and figures that are made on request."""
+        return [name for name in (*self.config.every_table, *self.config.every_figure) if self.concerns(name)]
 
     def concerns(self, report: str) -> bool:
         """Whether a table or figure is of this study: its orientations are those of a task, or, wrongly, of none."""
@@ -114,6 +114,17 @@ class Plan:
         """The runs behind one table or figure, each once."""
         return list({run.path: run for run in self._of(report)}.values())
 
+    def remarks(self, report: str) -> list[str]:
+        """What must be said of the features that the runs behind one table or figure rest on."""
+        behind = {}
+        todo = self.runs(report)
+        while todo:
+            run = todo.pop()
+            if run.path not in behind:
+                behind[run.path] = [own.kind.remark for own in run.features if own.kind.remark]
+                todo += run.takes_from
+        return sorted({remark for remarks in behind.values() for remark in remarks})
+
     def all_runs(self) -> list[Run]:
         """The runs behind every table and figure, each once."""
         return list({run.path: run for report in self.reports for run in self.runs(report)}.values())
@@ -147,16 +158,16 @@ class Plan:
 
     def figure(self, name: str) -> Any:
         """A figure, of its kind (`pcl/report/figures/base.py`); raises UserError where there is none."""
-        if name not in self.config.figures:
-            raise UserError(f"figure: no such figure{did_you_mean(name, self.config.figures)}")
-        kind = registry.get("pcl.report.figures", "Figure", self.config.figures[name].kind)
+        if name not in self.config.every_figure:
+            raise UserError(f"figure: no such figure{did_you_mean(name, self.config.every_figure)}")
+        kind = registry.get("pcl.report.figures", "Figure", self.config.every_figure[name].kind)
         return kind(self, name)
 
     def precomputed(self, figure: str) -> Path | None:
         """The file of what takes long enough in a figure to carry a key too; None where it needs only a summary."""
         if not self.figure(figure).precomputed:
             return None
-        shown = self.config.figures[figure].model_dump(exclude={"title"})
+        shown = self.config.every_figure[figure].model_dump(exclude={"title"})
         name = key({"shown": shown, "runs": [str(run.path) for run in self.runs(figure)]})
         return layout.FIGURE.path(figure=figure, key=name)
 
@@ -187,7 +198,7 @@ class Plan:
         yield from unknown_keys(self.config, self.name)
         steps = [partial(self.settings, arm) for arm in self.config.every_arm]
         steps += [partial(self.orientations, task) for task in self.study.tasks]
-        steps += [partial(self._askable, report) for report in (*self.config.every_table, *self.config.figures)]
+        steps += [partial(self._askable, report) for report in (*self.config.every_table, *self.config.every_figure)]
         for step in steps:
             try:
                 step()
@@ -198,7 +209,7 @@ class Plan:
         """Raise UserError where the runs of a report cannot be planned, or cannot ask what they may ask."""
         if not self.concerns(report):
             return
-        if report in self.config.figures:
+        if report in self.config.every_figure:
             self.figure(report).check()
         for run in self.runs(report):
             images = run.data.dataset.training_images()
@@ -216,10 +227,10 @@ class Plan:
                 for arm in (arm for arm in item.arms if (arm, task) not in lacking):
                     for budget in self.askable(task, item.orientation, arm, item.budgets) if item.budgets else [None]:
                         yield from (self.run(task, item.orientation, arm, seed, budget) for seed in self.study.seeds)
-        elif report in self.config.figures:
+        elif report in self.config.every_figure:
             yield from self.figure(report).runs()
         else:
-            known = [*self.config.every_table, *self.config.figures]
+            known = [*self.config.every_table, *self.config.every_figure]
             raise UserError(f"report: no such table or figure{did_you_mean(report, known)}")
 
     def _arm(self, name: str) -> Arm:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pcl.intervals import ENOUGH, Difference
 from pcl.plan import Plan
 from pcl.report.tables import FilledTable
+from pcl.report.tables.filled import price
 from pcl.report.words import METRIC_NAMES, heading, signed
 
 HEADLINE = "acc"
@@ -41,6 +42,56 @@ def of_table(plan: Plan, table: FilledTable, task: str) -> Finding | None:
         sentence=_against(second, lead.difference),
         clear=lead.difference.clear,
     )
+
+
+def of_prices(table: FilledTable) -> list[Finding]:
+    """How many answers the best arm of a table needs for the ACC that is wanted, and where PCL stands beside it."""
+    rows = {row.arm: row for row in table.rows if row.arm and any(cell.n for cell in row.cells.values())}
+    prices = {arm: asked for arm in rows if (asked := price(table, arm)) is not None}
+    if not prices:
+        return []
+    best = min(prices, key=lambda arm: (prices[arm], -rows[arm].cells[_at(table, prices[arm]), HEADLINE].mean))
+    lead = table.leads[_at(table, prices[best]), HEADLINE]
+    clear = lead is not None and lead.best == best and lead.difference.clear
+    task, wanted = table.columns[table.tasks[0]], f"a mean {table.item.split} ACC of {table.item.wanted:.2f}"
+    place = {"where": f"{heading(table.name)} · {task} · {table.item.orientation}", "anchor": table.name}
+    others = (f"{row.title} {_cost(prices.get(arm), table)}" for arm, row in rows.items() if arm != best)
+    found = [
+        Finding(
+            **place,
+            number=str(prices[best]),
+            whose=f"answers with which {rows[best].title} has {wanted}",
+            sentence=f"{'; '.join(others)}." if len(rows) > 1 else "",
+            clear=clear,
+        )
+    ]
+    if "pcl" in rows and best != "pcl":
+        own, first = rows["pcl"], rows[best]
+        both = [
+            f"with {asked} answers {own.cells[_at(table, asked), HEADLINE].mean:.3f}, where {first.title} has "
+            f"{first.cells[_at(table, asked), HEADLINE].mean:.3f}"
+            for asked in table.item.budgets
+            if own.cells[_at(table, asked), HEADLINE].n
+        ]
+        found.append(
+            Finding(
+                **place,
+                number=_cost(prices.get("pcl"), table),
+                whose=f"answers that {own.title} needs for {wanted}",
+                sentence=f"{own.title} has {'; '.join(both)}.",
+                clear=False,
+            )
+        )
+    return found
+
+
+def _at(table: FilledTable, asked: int) -> str:
+    """The column of a number of answers."""
+    return table.tasks[table.item.budgets.index(asked)]
+
+
+def _cost(found: int | None, table: FilledTable) -> str:
+    return f"more than {max(table.item.budgets)}" if found is None else str(found)
 
 
 def _against(runner_up: str, difference: Difference) -> str:

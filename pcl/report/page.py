@@ -70,8 +70,11 @@ class Page:
 
     @property
     def findings(self) -> list[Finding]:
-        """The headlines: who leads in each table and along each curve."""
-        found = [findings.of_table(self.plan, table, task) for table in self.filled for task in table.tasks]
+        """The headlines: what answers buy, then who leads in each table and along each curve."""
+        priced = [table for table in self.filled if table.item.wanted is not None]
+        others = [table for table in self.filled if table.item.wanted is None]
+        found: list[Finding | None] = [finding for table in priced for finding in findings.of_prices(table)]
+        found += [findings.of_table(self.plan, table, task) for table in others for task in table.tasks]
         shown = [name for name in self.plan.reports if name in self.plan.config.figures]
         found += [self.plan.figure(name).finding(self.summary, self.images) for name in shown]
         return [finding for finding in found if finding is not None]

@@ -23,5 +23,5 @@ class ArmStyle(NamedTuple):
 
 def arm_styles(config: Config) -> dict[str, ArmStyle]:
     """A fixed look for every arm that a figure compares with others."""
-    arms = dict.fromkeys(arm for figure in config.figures.values() for arm in figure.compared)
+    arms = dict.fromkeys(arm for figure in config.every_figure.values() for arm in figure.compared)
     return {arm: ArmStyle(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, arm in enumerate(arms)}

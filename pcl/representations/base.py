@@ -33,12 +33,14 @@ class Representation(ABC):
     """Features of every image: final subclasses only, each named `Representation` in a file of its own.
 
     `version` is raised by hand when the same settings would give other features. `of_network` says whether they come
-    from a network that another arm has trained, which the settings then name as `arm`.
+    from a network that another arm has trained, which the settings then name as `arm`. `remark` is what must be said
+    wherever results are shown that rest on such features.
     """
 
     version: ClassVar[int]
     Settings: ClassVar[type[RepresentationSettings]]
     of_network: ClassVar[bool] = False
+    remark: ClassVar[str | None] = None
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings

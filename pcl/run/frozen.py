@@ -15,6 +15,7 @@ from pcl.engine.known import Known
 from pcl.methods.base import FrozenMethod
 from pcl.oracles.journal import Journal
 from pcl.plan import Run
+from pcl.plan.budget import check as check_budget
 from pcl.plan.budget import check_size
 from pcl.run import inputs
 from pcl.run.driver import Observer, Shown, drive, left, named
@@ -48,7 +49,8 @@ def train(run: Run, labels: Labels) -> Known:
     A run that was killed asks its questions again from the first on, and hears the answers that are on disk.
 
     Raises:
-        UserError: an input is missing, a question has no answer, or the answers do not suffice to learn.
+        UserError: an input is missing, the budget cannot be asked, a question has no answer, or the answers do not
+            suffice to learn.
     """
     method: FrozenMethod = run.method(run.settings, run.clusters, run.budget)  # type: ignore[assignment]
     inputs_of = inputs.frozen(run)
@@ -56,6 +58,7 @@ def train(run: Run, labels: Labels) -> Known:
     known = inputs.known(run, len(inputs_of["train"]))
     history = Rounds(method, known)
     if run.asks:
+        check_budget(run, len(inputs_of["train"]))
         _ask(run, method, inputs_of["train"], known, history, labels)
         run.folder.write_answers(known.answers)
         if known.remaining:

@@ -354,6 +354,10 @@ class TestPixels:
             assert (small.format, small.size, large.format, large.size) == ("WEBP", (320, 160), "WEBP", (1280, 640))
         assert (library.pictures[1].width, library.pictures[1].height) == (1400, 700)
 
+    def test_a_small_picture_that_was_stored_exactly_is_kept_exactly(self, folder, opened):
+        (folder / "x.png").write_bytes(png())
+        assert np.array_equal(opened().array(1), np.asarray(drawn(seed=1)))
+
     def test_nothing_but_pixels_leaves_the_original(self, folder, opened):
         exif = Image.Exif()
         exif[0x010E] = "taken at home"
@@ -470,6 +474,11 @@ class TestPrivacy:
         monkeypatch.setattr("pcl.label.library.os.fdopen", full)
         with pytest.raises(UserError, match="No space left on device"):
             opened()
+
+    def test_a_place_that_cannot_be_made_is_one_clear_error(self, folder, tmp_path):
+        (tmp_path / "taken").write_text("a file")
+        with pytest.raises(UserError, match=r"taken: cannot be made a private folder .* PCL_HOME"):
+            Library.open(folder, tmp_path / "taken")
 
     def test_a_thumbnail_that_was_deleted_is_made_again(self, opened):
         library = opened()

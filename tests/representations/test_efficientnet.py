@@ -10,6 +10,7 @@ from sklearn.datasets import load_sample_image
 from torch.nn import functional as F
 
 from pcl.errors import UserError
+from pcl.plan import Plan
 from pcl.representations import efficientnet
 from pcl.representations.base import Source
 from pcl.representations.efficientnet import EfficientNetSettings, Representation, embed, fitted, network
@@ -117,6 +118,21 @@ def test_the_pipeline_is_given_pooled_maps_of_both_splits(channels):
     settings = EfficientNetSettings(kind="efficientnet", size=32, pooling=["max"], components=3)
     rows = Representation(settings).features(Source(images, lambda layer: {}))
     assert rows["train"].shape == (4, 3) and rows["test"].shape == (2, 3) and rows["train"].dtype == np.float32
+
+
+def test_what_rests_on_labels_of_imagenet_says_so(tiny_config):
+    """In every table, through the arms whose clusters or answers another one takes over too."""
+    content = tiny_config.model_dump()
+    content["representations"]["network"] = {"kind": "efficientnet", "size": 32}
+    plain = Plan(tiny_config)
+    assert plain.remarks("table2") == []
+    content["arms"]["kmeans"]["features"] = ["network"]
+    content["tables"]["table5"]["rows"] = {"Control": ["kmeans-overwrite"]}
+    plan = Plan(type(tiny_config).model_validate(content))
+    for table in ("table2", "table5"):
+        (remark,) = plan.remarks(table)
+        assert "labels of ImageNet" in remark
+    assert plan.remarks("fig4") == []
 
 
 def test_without_the_package_one_message_names_the_extra(monkeypatch):

@@ -124,7 +124,7 @@ def images_of(runs):
 
 def kind_of(wildcards):
     """The file of a figure's kind."""
-    return f"report/figures/{CONFIG.figures[wildcards.figure].kind}.py"
+    return f"report/figures/{CONFIG.every_figure[wildcards.figure].kind}.py"
 
 
 def code(*patterns):

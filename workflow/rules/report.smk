@@ -10,9 +10,9 @@ localrules:
 
 
 wildcard_constraints:
-    report=one_of([*CONFIG.every_table, *CONFIG.figures]),
+    report=one_of([*CONFIG.every_table, *CONFIG.every_figure]),
     table=one_of(CONFIG.every_table),
-    figure=one_of(CONFIG.figures),
+    figure=one_of(CONFIG.every_figure),
 
 
 rule collect:
@@ -115,7 +115,7 @@ rule figure:
     params:
         study=study_of,
         out="reports/{at}{figure}",
-        title=lambda wildcards: CONFIG.figures[wildcards.figure].title,
+        title=lambda wildcards: CONFIG.every_figure[wildcards.figure].title,
     message:
         "{params.out}"
     shell:

@@ -5,7 +5,7 @@ import { pick } from "./dialogs.js";
 import { $, img, make, plural, preload, say } from "./dom.js";
 import { chosen, choosing, clear, drawChosen, focusOn } from "./choosing.js";
 
-const FIRST = 40; // pictures of a group that are shown at once
+const FIRST = 39; // pictures of a group that are shown at once
 const DOUBTFUL = 0.6;
 const LOOSE = "loose";
 const whole = new Set(); // groups of which all is shown

@@ -43,7 +43,7 @@ class Figure(ABC):
 
     def __init__(self, plan: Plan, name: str) -> None:
         """The figure that params.yaml gives this name, in the study of a plan."""
-        self.plan, self.name, self.settings = plan, name, plan.config.figures[name]
+        self.plan, self.name, self.settings = plan, name, plan.config.every_figure[name]
 
     @property
     def task(self) -> str:

@@ -140,7 +140,7 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
         images=images.counts(dict.fromkeys(columns[task] for task in made), item.split),
         chance=chance,
         at_chance=_at_chance(frame, chance),
-        notes=list(notes),
+        notes=[*notes, *plan.remarks(name)],
         open={column for column, task in columns.items() if plan.config.tasks[task].clusters is None},
     )
 

@@ -1,0 +1,228 @@
+"""What is carried out of a session: a table of groups, folders, a page to show, the answers, and the model."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader
+from numpy.typing import NDArray
+from PIL import Image
+
+from pcl import artifacts
+from pcl.errors import UserError
+from pcl.label import features
+from pcl.label.library import Library
+from pcl.label.session import Group, Session
+
+HERE = Path(__file__).parent
+SIDE = 120  # pixels of a picture in the gallery
+SHOWN = 400  # pictures of a group in the gallery: the page must still open
+
+
+def export(session: Session, library: Library, out: Path, *, copy: bool) -> None:
+    """Write the groups of a session into a folder, whole or not at all.
+
+    Args:
+        session: that has learned from its last answer.
+        library: its pictures.
+        out: a folder that is not there yet, or empty.
+        copy: the pictures themselves instead of links to them.
+
+    Raises:
+        UserError: there is no group, something is in the folder, or it cannot be written.
+    """
+    groups = session.shown()
+    if not groups or session.found is None:
+        raise UserError(f"{session.place}: no groups yet; answer a few questions first (`pcl label`)")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out}: is there already; name another folder, or empty this one")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
+            half = Path(folder) / "out"
+            half.mkdir()
+            _fill(half, session, library, groups, copy=copy)
+            half.chmod(0o755)
+            if out.exists():
+                out.rmdir()
+            half.rename(out)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror})") from error
+
+
+def _fill(out: Path, session: Session, library: Library, groups: list[Group], *, copy: bool) -> None:
+    names = titles(groups)
+    artifacts.write(out / "assignments.csv", table(session, library, groups))
+    artifacts.write(out / "answers.jsonl", "".join(_answers(session, library)))
+    artifacts.write(out / "gallery.html", _gallery(session, library, groups, names))
+    artifacts.write(out / "model.npz", model(session))
+    taken: set[Path] = set()
+    for group in groups:
+        own = out / "groups" / _safe(names[group.id])
+        own.mkdir(parents=True)
+        for image in [*group.answered, *(image for image, _ in group.inferred)]:
+            file = library.file(image)
+            if not file.exists():
+                continue
+            to = own / file.name
+            while to in taken:
+                to = own / f"{image}-{to.name}"
+            taken.add(to)
+            if copy:
+                shutil.copy2(file, to)
+            else:
+                to.symlink_to(file.resolve())
+
+
+def titles(groups: list[Group]) -> dict[int, str]:
+    """What each group is called, no two alike."""
+    found: dict[int, str] = {}
+    for number, group in enumerate(sorted(groups, key=lambda group: group.id), start=1):
+        name = group.name or f"group {number}"
+        found[group.id] = name if name not in found.values() else f"{name} ({number})"
+    return found
+
+
+def table(session: Session, library: Library, groups: list[Group]) -> str:
+    """A line per picture: file, group, confidence, and whether answers say so or it was inferred."""
+    names = titles(groups)
+    rows = [(image, names[group.id], 1.0, "answered") for group in groups for image in group.answered]
+    rows += [(i, names[group.id], round(sure, 4), "inferred") for group in groups for i, sure in group.inferred]
+    return _csv(
+        ["file", "group", "confidence", "from"], sorted((library.pictures[i].path, *rest) for i, *rest in rows)
+    )
+
+
+def _csv(head: list[str], rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([head, *rows])
+    return text.getvalue()
+
+
+def _answers(session: Session, library: Library) -> Iterator[str]:
+    for (i, j), same in session.said.items():
+        line = {"first": library.pictures[i].path, "second": library.pictures[j].path, "same": same}
+        yield json.dumps(line, ensure_ascii=False) + "\n"
+
+
+def replay(session: Session, library: Library, path: Path) -> int:
+    """Hear the answers of an exported log that are about pictures which are here; how many those are.
+
+    Raises:
+        Contradiction: an answer contradicts earlier ones; those before it are kept.
+        UserError: the log cannot be read, or a line is none of its kind.
+    """
+    number_of = {picture.path: number for number, picture in enumerate(library.pictures)}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); give the answers.jsonl of `pcl export`") from error
+    heard = 0
+    for at, line in enumerate(lines, start=1):
+        try:
+            said = json.loads(line)
+            pair, same = (said["first"], said["second"]), said["same"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise UserError(f"{path}:{at}: no answer with first, second and same; restore this line") from error
+        if same not in (True, False, None):
+            raise UserError(f"{path}:{at}: same is {same!r}; use true, false or null")
+        if all(name in number_of for name in pair):
+            session.hear(number_of[pair[0]], number_of[pair[1]], same)
+            heard += 1
+    return heard
+
+
+def _gallery(session: Session, library: Library, groups: list[Group], names: dict[int, str]) -> str:
+    shown = []
+    for group in sorted(groups, key=lambda group: -len(group.answered) - len(group.inferred)):
+        images = [(image, None) for image in group.answered] + [(image, sure) for image, sure in group.inferred[::-1]]
+        pictures = [
+            {"file": library.pictures[image].path, "sure": sure, "data": _small(library, image)}
+            for image, sure in images[:SHOWN]
+        ]
+        shown.append({"name": names[group.id], "pictures": pictures, "more": max(len(images) - SHOWN, 0)})
+    page = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True).get_template("gallery.html")
+    return page.render(criterion=session.about.criterion, folder=library.folder.name, groups=shown)
+
+
+def _small(library: Library, image: int) -> str:
+    own = Image.fromarray(library.array(image))
+    own.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    own.save(buffer, "WEBP", quality=70)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _safe(name: str) -> str:
+    """A name that is a folder's on every system."""
+    return re.sub(r"[^\w ()+,=@-]+", "_", name).strip(" .")[:60] or "group"
+
+
+def model(session: Session) -> bytes:
+    """All that is needed to sort other pictures, as the bytes of an .npz that holds numbers and text only."""
+    found, sorter = session.found, session.sorter
+    assert found is not None
+    names = titles(session.shown())
+    axes = sorter.axes or (np.zeros(0, np.float32), np.zeros((0, 0), np.float32))
+    return artifacts.as_npz(
+        features=np.array(session.about.features),
+        names=np.array([names[session.column(own)] for own in range(found.placed.count)]),
+        rows=sorter.rows,
+        mean=axes[0],
+        axes=axes[1],
+        images=found.placed.images,
+        which=found.placed.which,
+    )
+
+
+def assign(path: Path, pictures: Sequence[Path]) -> str:
+    """A table of other pictures: file, group, confidence.
+
+    Args:
+        path: `model.npz` of an export.
+        pictures: files.
+
+    Raises:
+        UserError: the model is damaged, or a file is no picture.
+    """
+    from pcl.neighbourhoods import Neighbourhoods
+    from pcl.sorting import Sorter
+
+    try:
+        kept = artifacts.from_npz(path.read_bytes())
+        names, placed = kept["names"].tolist(), Neighbourhoods(kept["images"], kept["which"], len(kept["names"]))
+        sorter = Sorter.restored(kept["rows"], (kept["mean"], kept["axes"]) if len(kept["mean"]) else None)
+        name = str(kept["features"])
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: no model, or a damaged one ({error}); make it anew with `pcl export`") from error
+    p = sorter.others(sorter.sort(placed), features.of_files(list(pictures), name))
+    return _csv(
+        ["file", "group", "confidence"],
+        [(str(file), names[own], round(float(sure), 4)) for file, own, sure in _likeliest(pictures, p)],
+    )
+
+
+def _likeliest(pictures: Sequence[Path], p: NDArray[np.float64]) -> Iterator[tuple[Path, int, float]]:
+    yield from zip(pictures, p.argmax(1).tolist(), p.max(1).tolist(), strict=True)
+
+
+def pictures_in(paths: Sequence[Path]) -> list[Path]:
+    """The files that paths name, those in folders included, in order."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
+        else:
+            found.append(path)
+    return found

@@ -1,0 +1,160 @@
+"""`pcl label`, `pcl export` and `pcl assign`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import webbrowser
+from pathlib import Path
+
+import click
+
+from pcl import layout, progress
+from pcl.errors import UserError
+
+LISTED = 5  # files that were left out, in the terminal
+
+
+@click.command()
+@click.argument("folder", type=layout.path, required=False)
+@click.option("-k", "--clusters", type=int, help="How many groups there are; not known unless given.")
+@click.option("--criterion", help='What "same" means, such as "by suit"; the page shows it.')
+@click.option("--budget", type=int, help="Answers after which to stop.")
+@click.option("--features", help="efficientnet, pixels, or timm:MODEL; the first where it is installed.")
+@click.option("--session", "name", help="Its name; that of the criterion, or the last one, unless given.")
+@click.option("--demo", is_flag=True, help="On pictures that the project brings.")
+@click.option("--tty", is_flag=True, help="Ask here instead of in a browser.")
+@click.option("--replay", type=layout.path, help="First hear the answers.jsonl of an export.")
+@click.option("--port", type=int, default=0, help="Of the page; any free one unless given.")
+@click.option("--quiet", is_flag=True, help="Open no browser; only print the link.")
+def label(
+    folder: Path | None,
+    clusters: int | None,
+    criterion: str | None,
+    budget: int | None,
+    features: str | None,
+    name: str | None,
+    demo: bool,
+    tty: bool,
+    replay: Path | None,
+    port: int,
+    quiet: bool,
+) -> None:
+    """Sort the pictures of FOLDER your way: a page asks, you answer."""
+    _needs_extra()
+    from pcl.label import carried, opening, server
+    from pcl.label import demo as pictures
+    from pcl.label import tty as here
+    from pcl.label.library import Library
+
+    os.umask(0o077)
+    if demo == (folder is not None):
+        raise UserError("name the folder of your pictures, or --demo, and not both")
+    library = Library.open(pictures.write() if folder is None else folder, report=_Shown())
+    _say_left_out(library)
+    said = {"criterion": criterion, "clusters": clusters, "budget": budget, "features": features}
+    place = opening.begun(library, name, said)
+    with opening.alone(place) as served:
+        session = opening.opened(place, library, _Shown())
+        if replay is not None:
+            progress.say(f"{carried.replay(session, library, replay)} answers heard again")
+        progress.say(f"{len(library.pictures) - len(session.gone):,} pictures; the session is kept in {place}")
+        if tty:
+            here.ask(session, library)
+            return
+
+        def show(link: str) -> None:
+            served.write_text(link, encoding="utf-8")
+            progress.say(f"{link}\nctrl+c stops; every answer is kept")
+            if not quiet:
+                webbrowser.open(link)
+
+        server.serve(session, library, port=port, show=show)
+
+
+@click.command()
+@click.argument("session", type=layout.path)
+@click.argument("out", type=layout.path)
+@click.option("--session", "name", help="Which of a folder's sessions; the last one unless given.")
+@click.option("--copy", is_flag=True, help="Copy the pictures instead of linking to them.")
+def export(session: Path, out: Path, name: str | None, copy: bool) -> None:
+    """Write the groups of SESSION, its folder or that of the pictures, to the new folder OUT."""
+    _needs_extra()
+    from pcl.label import carried, opening
+    from pcl.label import session as sessions
+    from pcl.label.library import Library
+
+    place = opening.found(session, name)
+    library = Library.open(Path(sessions.read_about(place).folder), report=_Shown())
+    found = opening.opened(place, library, _Shown())
+    found.fit()
+    carried.export(found, library, out, copy=copy)
+    click.echo(out / "gallery.html")
+
+
+@click.command()
+@click.argument("session", type=layout.path)
+@click.argument("pictures", type=layout.path, nargs=-1, required=True)
+@click.option("--out", type=layout.path, help="The table; standard output unless given.")
+def assign(session: Path, pictures: tuple[Path, ...], out: Path | None) -> None:
+    """Sort more PICTURES, files or folders, as SESSION or its export says, without questions."""
+    _needs_extra()
+    import tempfile
+
+    from pcl import artifacts
+    from pcl.label import carried, opening
+    from pcl.label import session as sessions
+    from pcl.label.library import Library
+
+    files = carried.pictures_in(pictures)
+    model = session / "model.npz"
+    with tempfile.TemporaryDirectory() as folder:
+        if not model.exists():
+            place = opening.found(session)
+            library = Library.open(Path(sessions.read_about(place).folder), report=_Shown())
+            found = opening.opened(place, library, _Shown())
+            found.fit()
+            if found.found is None:
+                raise UserError(f"{place}: no groups yet; answer a few questions first (`pcl label`)")
+            model = Path(folder) / "model.npz"
+            model.write_bytes(carried.model(found))
+        table = carried.assign(model, files)
+    if out is None:
+        click.echo(table, nl=False)
+    else:
+        artifacts.write(out, table)
+
+
+def _needs_extra() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("starlette", "uvicorn", "jinja2") if find_spec(name) is None]
+    if missing:
+        raise UserError(f"{', '.join(missing)}: not installed; pip install -e .[label] brings what `pcl label` needs")
+
+
+def _say_left_out(library: object) -> None:
+    left = library.left_out  # type: ignore[attr-defined]
+    for item in left[:LISTED]:
+        progress.say(f"left out: {item.path}: {item.reason}")
+    if len(left) > LISTED:
+        progress.say(f"left out: {len(left) - LISTED} more")
+
+
+class _Shown:
+    """Shows how far the work is: a line that is written over on a terminal, one a step elsewhere."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, what: str, done: int, of: int) -> None:
+        """So much is done."""
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{what}: {done:,} of {of:,}" + ("\n" if done == of else ""))
+            sys.stderr.flush()
+        elif what != self._last:
+            self._last = what
+            progress.say(f"{what}: {of:,}")
+
+
+COMMANDS = (label, export, assign)
