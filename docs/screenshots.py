@@ -19,9 +19,10 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from pcl.label import features
+from pcl.label.about import About, create
 from pcl.label.library import Library
 from pcl.label.server import prepared
-from pcl.label.session import About, Session, create
+from pcl.label.session import Session
 
 IMAGES = Path(__file__).parent / "images"
 EVERY = 6  # of the cards one is taken

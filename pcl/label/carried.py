@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import base64
-import csv
 import io
 import json
-import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 from jinja2 import Environment, FileSystemLoader
-from numpy.typing import NDArray
 from PIL import Image
 
 from pcl import artifacts
 from pcl.errors import UserError
-from pcl.label import features
+from pcl.label import model
 from pcl.label.library import Library
-from pcl.label.session import Group, Session
+from pcl.label.overview import Group
+from pcl.label.session import Session
 
 HERE = Path(__file__).parent
 SIDE = 120  # pixels of a picture in the gallery
@@ -65,7 +62,7 @@ def _fill(out: Path, session: Session, library: Library, groups: list[Group], *,
     artifacts.write(out / "assignments.csv", table(session, library, groups))
     artifacts.write(out / "answers.jsonl", "".join(_answers(session, library)))
     artifacts.write(out / "gallery.html", _gallery(session, library, groups, names))
-    artifacts.write(out / "model.npz", model(session))
+    artifacts.write(out / "model.npz", model.kept(session, names))
     taken: set[Path] = set()
     for group in groups:
         own = out / "groups" / _safe(names[group.id])
@@ -98,16 +95,9 @@ def table(session: Session, library: Library, groups: list[Group]) -> str:
     names = titles(groups)
     rows = [(image, names[group.id], 1.0, "answered") for group in groups for image in group.answered]
     rows += [(i, names[group.id], round(sure, 4), "inferred") for group in groups for i, sure in group.inferred]
-    return _csv(
+    return model.lines(
         ["file", "group", "confidence", "from"], sorted((library.pictures[i].path, *rest) for i, *rest in rows)
     )
-
-
-def _csv(head: list[str], rows: Sequence[Sequence[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([head, *rows])
-    return text.getvalue()
 
 
 def _answers(session: Session, library: Library) -> Iterator[str]:
@@ -167,62 +157,3 @@ def _small(library: Library, image: int) -> str:
 def _safe(name: str) -> str:
     """A name that is a folder's on every system."""
     return re.sub(r"[^\w ()+,=@-]+", "_", name).strip(" .")[:60] or "group"
-
-
-def model(session: Session) -> bytes:
-    """All that is needed to sort other pictures, as the bytes of an .npz that holds numbers and text only."""
-    found, sorter = session.found, session.sorter
-    assert found is not None
-    names = titles(session.shown())
-    axes = sorter.axes or (np.zeros(0, np.float32), np.zeros((0, 0), np.float32))
-    return artifacts.as_npz(
-        features=np.array(session.about.features),
-        names=np.array([names[session.column(own)] for own in range(found.placed.count)]),
-        rows=sorter.rows,
-        mean=axes[0],
-        axes=axes[1],
-        images=found.placed.images,
-        which=found.placed.which,
-    )
-
-
-def assign(path: Path, pictures: Sequence[Path]) -> str:
-    """A table of other pictures: file, group, confidence.
-
-    Args:
-        path: `model.npz` of an export.
-        pictures: files.
-
-    Raises:
-        UserError: the model is damaged, or a file is no picture.
-    """
-    from pcl.neighbourhoods import Neighbourhoods
-    from pcl.sorting import Sorter
-
-    try:
-        kept = artifacts.from_npz(path.read_bytes())
-        names, placed = kept["names"].tolist(), Neighbourhoods(kept["images"], kept["which"], len(kept["names"]))
-        sorter = Sorter.restored(kept["rows"], (kept["mean"], kept["axes"]) if len(kept["mean"]) else None)
-        name = str(kept["features"])
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: no model, or a damaged one ({error}); make it anew with `pcl export`") from error
-    p = sorter.others(sorter.sort(placed), features.of_files(list(pictures), name))
-    return _csv(
-        ["file", "group", "confidence"],
-        [(str(file), names[own], round(float(sure), 4)) for file, own, sure in _likeliest(pictures, p)],
-    )
-
-
-def _likeliest(pictures: Sequence[Path], p: NDArray[np.float64]) -> Iterator[tuple[Path, int, float]]:
-    yield from zip(pictures, p.argmax(1).tolist(), p.max(1).tolist(), strict=True)
-
-
-def pictures_in(paths: Sequence[Path]) -> list[Path]:
-    """The files that paths name, those in folders included, in order."""
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found += sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
-        else:
-            found.append(path)
-    return found

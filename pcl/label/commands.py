@@ -80,12 +80,11 @@ def label(
 def export(session: Path, out: Path, name: str | None, copy: bool) -> None:
     """Write the groups of SESSION, its folder or that of the pictures, to the new folder OUT."""
     _needs_extra()
-    from pcl.label import carried, opening
-    from pcl.label import session as sessions
+    from pcl.label import about, carried, opening
     from pcl.label.library import Library
 
     place = opening.found(session, name)
-    library = Library.open(Path(sessions.read_about(place).folder), report=_Shown())
+    library = Library.open(Path(about.read(place).folder), report=_Shown())
     found = opening.opened(place, library, _Shown())
     found.fit()
     carried.export(found, library, out, copy=copy)
@@ -102,23 +101,22 @@ def assign(session: Path, pictures: tuple[Path, ...], out: Path | None) -> None:
     import tempfile
 
     from pcl import artifacts
-    from pcl.label import carried, opening
-    from pcl.label import session as sessions
+    from pcl.label import about, carried, model, opening
     from pcl.label.library import Library
 
-    files = carried.pictures_in(pictures)
-    model = session / "model.npz"
+    files = model.pictures_in(pictures)
+    file = session / "model.npz"
     with tempfile.TemporaryDirectory() as folder:
-        if not model.exists():
+        if not file.exists():
             place = opening.found(session)
-            library = Library.open(Path(sessions.read_about(place).folder), report=_Shown())
+            library = Library.open(Path(about.read(place).folder), report=_Shown())
             found = opening.opened(place, library, _Shown())
             found.fit()
             if found.found is None:
                 raise UserError(f"{place}: no groups yet; answer a few questions first (`pcl label`)")
-            model = Path(folder) / "model.npz"
-            model.write_bytes(carried.model(found))
-        table = carried.assign(model, files)
+            file = Path(folder) / "model.npz"
+            file.write_bytes(model.kept(found, carried.titles(found.shown())))
+        table = model.assign(file, files)
     if out is None:
         click.echo(table, nl=False)
     else:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pcl.errors import UserError
-from pcl.label import features, private, session
+from pcl.label import about, features, private
 from pcl.label.library import Library, Report, silent
 from pcl.label.session import Session
 
@@ -56,8 +56,7 @@ def opened(place: Path, library: Library, report: Report = silent) -> Session:
     Raises:
         UserError: the session, or its features, cannot be had.
     """
-    about = session.read_about(place)
-    rows = features.of(library, about.features, report)
+    rows = features.of(library, about.read(place).features, report)
     gone = [number for number, picture in enumerate(library.pictures) if picture.gone]
     return Session(place, rows, gone)
 
@@ -80,19 +79,19 @@ def begun(library: Library, name: str | None, said: Mapping[str, object]) -> Pat
     else:
         place = library.place / SESSIONS / (name or named(str(values.get("criterion", ""))))
     if not (place / "session.json").exists():
-        about = session.checked({"folder": str(library.folder), "features": features.default()} | values)
-        features.kind_of(about.features)
+        new = about.checked({"folder": str(library.folder), "features": features.default()} | values)
+        features.kind_of(new.features)
         for folder in (place.parent, place):
             private.private_folder(folder)
-        session.create(place, about)
+        about.create(place, new)
         return place
-    about = session.read_about(place)
-    if values.get("features", about.features) != about.features:
+    old = about.read(place)
+    if values.get("features", old.features) != old.features:
         raise UserError(
-            f"--features {values['features']}: the session {place.name} compares pictures by {about.features}; "
+            f"--features {values['features']}: the session {place.name} compares pictures by {old.features}; "
             "--session NAME begins another one"
         )
-    session.write_about(place, session.checked(about.model_dump() | values))
+    about.write(place, about.checked(old.model_dump() | values))
     return place
 
 

@@ -7,7 +7,7 @@ import secrets
 import socket
 import webbrowser
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import uvicorn
 from starlette.applications import Starlette
@@ -101,4 +101,5 @@ def serve(
     server, listener, link = prepared(session, library, port)
     with listener:
         show(link)
-        server.run(sockets=[listener])
+        with suppress(KeyboardInterrupt):  # the way to stop, and no failure
+            server.run(sockets=[listener])

@@ -6,24 +6,22 @@ The log is the truth. Everything else follows from it, but for the queue of pict
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
 
-from pcl import artifacts
-from pcl.config import Strict
 from pcl.constraints import Constraints, Contradiction
 from pcl.engine.known import Known
 from pcl.errors import UserError
-from pcl.label import events, waiting
+from pcl.label import events, overview, waiting
+from pcl.label.about import checked, read, write
 from pcl.label.events import Event, Kind
 from pcl.label.groups import Change, Groups, merged, moved
+from pcl.label.overview import Group
 from pcl.label.questions import Question, Questions, order
 from pcl.label.waiting import Entry, Waiting
 from pcl.sorting import Sorted, Sorter
@@ -31,55 +29,10 @@ from pcl.sorting import Sorted, Sorter
 ROUND = 10  # answers between fits
 STILL = 0.005  # share of pictures that move in a round, at most, where more answers change little
 ROUNDS = 3  # that are looked at for that
-DOUBTFUL = 0.6  # probability of the likeliest group, below which a picture is in doubt
-Mode = Literal["place", "pair", "tap"]
-
-
-class About(Strict):
-    """What a session is about, as a person has said it.
-
-    Attributes:
-        folder: of the pictures.
-        criterion: what "same" means.
-        clusters: how many groups there are; None: nobody knows.
-        budget: answers after which to stop; None: no end.
-        features: by whose likeness pictures are compared.
-        mode: what a question looks like.
-    """
-
-    folder: str
-    criterion: str = Field("", max_length=200)
-    clusters: int | None = Field(None, ge=2)
-    budget: int | None = Field(None, ge=1)
-    features: str
-    mode: Mode = "place"
 
 
 class Stale(Exception):
     """The question that was answered is not the one that stands."""
-
-
-@dataclass(frozen=True)
-class Group:
-    """A group as it is shown.
-
-    Attributes:
-        id: its founder.
-        name: what the person calls it; empty: nothing yet.
-        answered: the pictures that are in it by answers.
-        inferred: the others that are likeliest in it and how likely, the most doubtful first.
-    """
-
-    id: int
-    name: str
-    answered: list[int]
-    inferred: list[tuple[int, float]]
-
-    @property
-    def doubt(self) -> float:
-        """The mean doubt of its pictures."""
-        size = len(self.answered) + len(self.inferred)
-        return sum(1 - sure for _, sure in self.inferred) / size if size else 0.0
 
 
 class Session:
@@ -98,7 +51,7 @@ class Session:
             UserError: a file of the session is missing or damaged, or is about more pictures than there are.
         """
         self.place, self.log = place, place / "log.jsonl"
-        self.about = read_about(place)
+        self.about = read(place)
         self.gone = frozenset(gone)
         self.lock = threading.RLock()
         self.events = events.read(self.log)
@@ -298,7 +251,7 @@ class Session:
                     )
                 sorter.recount(about.clusters)
                 self._stale = True
-            write_about(self.place, about)
+            write(self.place, about)
             self.about = about
             self._fold()
 
@@ -395,20 +348,14 @@ class Session:
     def shown(self) -> list[Group]:
         """The groups, the most doubtful first."""
         with self.lock:
-            names = self.names()
-            inferred: dict[int, list[tuple[int, float]]] = {founder: [] for founder in self.groups.founders}
-            if self.found is not None:
-                owner = [self.groups.of.get(founder) for founder in self._columns]
-                best, sure = self.found.p.argmax(1), self.found.p.max(1)
-                for image in np.argsort(sure, kind="stable").tolist():
-                    founder = owner[best[image]]
-                    if founder is not None and image not in self.groups.of and image not in self.gone:
-                        inferred[founder].append((image, float(sure[image])))
-            found = [
-                Group(own, names.get(own, ""), self.groups.members(own).tolist(), inferred[own])
-                for own in self.groups.founders
-            ]
-            return sorted(found, key=lambda group: -group.doubt)
+            return overview.of(self.groups, self.names(), self.inferred, self.gone)
+
+    @property
+    def inferred(self) -> overview.Inferred | None:
+        """What the last fit says about pictures that are in no group; None before there was one."""
+        if self.found is None:
+            return None
+        return overview.Inferred(self.found.p, [self.groups.of.get(founder) for founder in self._columns])
 
     def names(self) -> dict[int, str]:
         """What the person calls groups, by founder; those without a name are not in it."""
@@ -423,7 +370,8 @@ class Session:
     def in_doubt(self) -> int:
         """Pictures whose likeliest group is not likely."""
         with self.lock:
-            return sum(sure < DOUBTFUL for group in self.shown() for _, sure in group.inferred)
+            inferred = self.inferred
+            return 0 if inferred is None else inferred.doubtful(self.groups, self.gone)
 
     def advice(self) -> str:
         """Whether further answers are worth giving, in words."""
@@ -442,39 +390,3 @@ class Clash(Contradiction):
         """The same, with the place in the chain of the answer that is doubted most."""
         super().__init__(error.answer, error.chain)
         self.doubt = doubt
-
-
-def create(place: Path, about: About) -> None:
-    """Begin a session in a folder of its own; raises UserError where that cannot be."""
-    write_about(place, about)
-
-
-def checked(values: Mapping[str, Any]) -> About:
-    """What a session is about; raises UserError where a value is wrong."""
-    try:
-        return About.model_validate(dict(values))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-
-
-def write_about(place: Path, about: About) -> None:
-    """Write what a session is about."""
-    artifacts.write(place / "session.json", artifacts.as_json(about.model_dump()))
-
-
-def read_about(place: Path) -> About:
-    """What a session is about.
-
-    Raises:
-        UserError: there is no session, or its file is damaged.
-    """
-    path = place / "session.json"
-    try:
-        return About.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{place}: no session ({error.strerror}); `pcl label FOLDER` begins one") from error
-    except ValidationError as error:
-        raise UserError(
-            f"{path}: damaged ({error.errors()[0]['msg']}); the answers in log.jsonl are whole"
-        ) from error

@@ -10,10 +10,11 @@ import numpy as np
 from PIL import Image
 
 from pcl.label import events
+from pcl.label.about import About, create
 from pcl.label.events import Event
 from pcl.label.library import Library
 from pcl.label.server import serve
-from pcl.label.session import About, Session, create
+from pcl.label.session import Session
 
 EACH = 15
 COLOURS = {"blue": (40, 70, 200), "green": (40, 160, 60), "red": (200, 50, 40)}  # in the order of their numbers

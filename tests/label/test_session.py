@@ -10,7 +10,8 @@ from hypothesis import strategies as some
 from pcl.constraints import Contradiction
 from pcl.errors import UserError
 from pcl.label import events
-from pcl.label.session import About, Clash, Session, Stale, create
+from pcl.label.about import About, create
+from pcl.label.session import Clash, Session, Stale
 
 EACH, GROUPS = 12, 3
 N = EACH * GROUPS
