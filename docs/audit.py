@@ -63,7 +63,7 @@ def _paper(said: str) -> str:
     """The first sentence, as far as it is about no code."""
     if said.startswith("Ours"):
         return "ours"
-    first = re.split(r"(?<=\.) (?=[A-Z\d]|v\d)", said)[0].replace(" (below: the paper)", "")
+    first = re.split(r"(?<=\.) (?=[A-Z])", said)[0].replace(" (below: the paper)", "")
     before, *code = CODE.split(first)
     return (before.rpartition(";")[0] or before if code else first.partition("; computed")[0]).strip(" .,") or "–"
 
@@ -71,7 +71,7 @@ def _paper(said: str) -> str:
 def _licence(after: str) -> str:
     """What the words after a commit say of its licence."""
     found = LICENCE.match(after)
-    return (found[1] or found[2]) if found else "no licence named"
+    return (found[1] or found[2]) if found else "licence: see the page"
 
 
 def _selects(page: str) -> str:
@@ -85,9 +85,8 @@ def _cost(name: str, page: str) -> str:
     found = re.search(r"^## Cost\n\n(.*?)(?=\n\n|\Z)", page, re.MULTILINE | re.DOTALL)
     if found is None:
         raise UserError(f"docs/methods/{name}.md: has no section ## Cost")
-    sentences = re.split(r"(?<=\.) (?=[A-Z\d]|v\d)", " ".join(found[1].split()))
-    told = [sentence for sentence in sentences if not sentence.startswith("FE: ")]
-    return told[0].replace("|", "\\|")
+    told = re.sub(r"^FE: .*? counts three(?:, and so does the decoder)?(?:: |\. )", "", " ".join(found[1].split()))
+    return re.split(r"(?<=\.) (?=\S)", told)[0].replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from pcl import config as configuration
-from pcl import layout, numerics, reporting, reviewing
+from pcl import gpus, layout, numerics, reporting, reviewing
 from pcl.errors import UserError
 from pcl.label import commands as label_commands
 from pcl.options import BUDGET, KEY, SEED, STUDY, THREADS, plan_of, use_threads
@@ -211,6 +211,7 @@ def represent(
     _expect(key, features.path, features.key)
     use_threads(threads)
     numerics.want(plan.study.numerics)
+    gpus.take()
     from pcl.run import execute
 
     click.echo(execute.represent(features))
@@ -235,6 +236,7 @@ def _on_a_run(command: Callable[[Any, str | None], None]) -> Callable[..., None]
         run = plan_of(ctx, study).run(task, orientation, arm, seed, budget)
         use_threads(threads)
         numerics.want(run.numerics)
+        gpus.take()
         command(run, key)
 
     return with_the_run

@@ -153,7 +153,7 @@ def test_verify_finds_what_was_changed_on_purpose(study):
     test = {"test": recorded["scores"]["personalized"]["test"] | {"acc": 1.0}}
     assert forged(recorded | {"scores": {"personalized": recorded["scores"]["personalized"] | test}}) == "scores"
     run.folder.write_assignments({split: np.eye(2, dtype=np.float32)[[0] * n] for split, n in SIZES.items()})
-    assert forged(recorded) == "scores, shares"
+    assert forged(recorded) == "clusters, scores, shares"
     run.folder.write_answers(run.folder.read_answers()[:-1])
     assert forged(recorded) == "questions"
     assert forged(recorded | {"spec": recorded["spec"] | {"version": 0}}) == "spec"
