@@ -6,7 +6,7 @@ CORES ?= all
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env smoke reports docs test check bench golden mutants
+.PHONY: help env smoke reports docs notebook test check bench golden mutants cluster
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -29,6 +29,11 @@ reports: env  ## every table and figure of the study that params.yaml selects
 
 docs: env  ## the demo's tables, as they lie in reports/, into docs/results/ and into every page that shows their numbers
 	python docs/fill.py
+	python docs/audit.py
+
+notebook: env  ## docs/notebooks/*.ipynb from the scripts beside them, with what they show
+	cd docs/notebooks && jupytext --quiet --to ipynb three_ways.py
+	cd docs/notebooks && PYTHONWARNINGS=ignore jupyter execute --inplace three_ways.ipynb
 
 test: env  ## the tests, the pipeline at its smallest among them
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2
@@ -56,6 +61,9 @@ mutants: env .mutants/bin/mutmut  ## changes of MODULES, one at a time, that no 
 	$(PYTHON) -m venv .mutants
 	.mutants/bin/pip install --quiet --disable-pip-version-check mutmut==3.8.1
 	echo $(abspath $(VENV))/lib/python3.11/site-packages > .mutants/lib/python3.11/site-packages/project.pth
+
+cluster: env  ## a study on a real Slurm of this machine, killed and requeued, against a local run; needs root
+	OMP_NUM_THREADS=1 python tests/cluster/slurm.py
 
 golden: env  ## what every processor must give (tests/golden/), after a change that is meant to move numbers
 	OMP_NUM_THREADS=1 python tests/golden/runs.py tests/golden/runs.json

@@ -71,10 +71,10 @@ def check(ctx: click.Context, study: str | None) -> None:
     problems = inventory.problems(plans)
     if problems:
         raise UserError("\n  ".join([f"{ctx.obj}: {len(problems)} problems", *problems]))
+    plan = plan_of(ctx, study)
     for name, each in plans.studies.items():
         runs = each.all_runs()
         click.echo(f"study {name}: {sum(run.folder.complete for run in runs)} of {len(runs)} runs complete")
-    plan = plan_of(ctx, study)
     for line in inventory.lacking(plan):
         click.echo(line)
     for name, state in inventory.state_of_data(plan):

@@ -153,5 +153,6 @@ def described(run: Run) -> dict[str, Any]:
 def problems(plans: Plans) -> list[str]:
     """Everything in params.yaml that cannot be resolved, each once: in every study, arm and orientation."""
     steps: list[Callable[[], Any]] = [plan.check for plan in plans.studies.values()]
+    steps += [partial(plans.selected.data_set, name) for name in plans.config.datasets]
     steps += [partial(plans.selected.targets, task) for task in plans.config.tasks]
     return gathered(steps)

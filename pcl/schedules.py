@@ -21,6 +21,14 @@ def cosine(t: float, epochs: int, floor: float = 1e-3) -> float:
     return floor + (1 - floor) * (1 + math.cos(math.pi * math.floor(t) / epochs)) / 2
 
 
+def smooth_cosine(t: float, epochs: int, floor: float = 1e-3) -> float:
+    """The same at every step: t is not rounded down.
+
+    Source: Caron et al., NeurIPS 2020 (SwAV); facebookresearch/swav@06b1b7c, main_swav.py.
+    """
+    return floor + (1 - floor) * (1 + math.cos(math.pi * t / epochs)) / 2
+
+
 def fixmatch(t: float, epochs: float) -> float:
     """From 1 down to cos(7π/16) = 0.195, at every step.
 
@@ -45,11 +53,12 @@ def warm_steps(t: float, warmup: int, milestones: Sequence[int], gamma: float = 
     return gamma ** sum(epoch > milestone for milestone in milestones)
 
 
-def decay(t: float, rate: float, every: int) -> float:
-    """Times `rate` after every so many epochs.
+def decay(t: float, rate: float, every: int, floor: float = 0.0) -> float:
+    """Times `rate` after every so many epochs, down to `floor`.
 
-        f = rate^⌊t / every⌋
+        f = max(rate^⌊t / every⌋, floor)
 
-    Source: Manduchi et al., NeurIPS 2021 (DC-GMM), rate 0.9 every 20 epochs.
+    Source: Manduchi et al., NeurIPS 2021 (DC-GMM), rate 0.9 every 20 epochs; Jiang et al., IJCAI 2017 (VaDE), every
+    10, down to a tenth.
     """
-    return rate ** (math.floor(t) // every)
+    return max(rate ** (math.floor(t) // every), floor)

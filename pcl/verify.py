@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pcl import artifacts, datasets, layout, orientations, seals, stats
@@ -136,7 +137,7 @@ def _reports(plan: Plan) -> Iterator[Step]:
             own = plan.precomputed(name)
             if own is not None:
                 yield Step(own, own, partial(artifacts.read_arrays, own), tuple(runs))
-            yield _made(Path(f"{out}.csv"), partial(_figure, plan, name, own or summary, out), runs)
+            yield _made(Path(f"{out}.csv"), partial(_figure, plan, name, own, out), runs)
         runs, summary = plan.all_runs(), layout.RESULTS / within / "summary.csv"
         yield _made(summary, partial(_summary, summary, runs), runs)
         page = REPORTS / within / "index.html"
@@ -160,10 +161,15 @@ def _table(plan: Plan, name: str, out: Path) -> dict[Path, str]:
     return tables.contents(tables.build(plan, name, stats.collect(runs), Images(runs)), out)
 
 
-def _figure(plan: Plan, name: str, source: Path, out: Path) -> dict[Path, bytes | str]:
+def _figure(plan: Plan, name: str, own: Path | None, out: Path) -> dict[Path, bytes | str]:
+    """From its own file where it has one, else from a summary made anew."""
     from pcl.report import drawing
 
-    return drawing.contents(plan.figure(name).drawing(source), out)
+    with TemporaryDirectory() as folder:
+        source = own or Path(folder, "summary.csv")
+        if own is None:
+            stats.write(stats.collect(plan.runs(name)), source)
+        return drawing.contents(plan.figure(name).drawing(source), out)
 
 
 def _page(plan: Plan, out: Path) -> dict[Path, str]:

@@ -2,9 +2,12 @@
 
 import errno
 import io
+import itertools
 import json
 import os
 import shutil
+import subprocess
+import time
 from copy import deepcopy
 from pathlib import Path
 
@@ -464,7 +467,7 @@ class TestCheckpoints:
         torch.save(state, buffer)
         self.path(run).write_bytes(buffer.getvalue() + seals.digest(buffer.getvalue()).encode())
 
-    @pytest.mark.parametrize("keep", [0, 1, 100, 5000, -1])
+    @pytest.mark.parametrize("keep", [0, 1, -1, *np.random.default_rng(5).integers(2, 200_000, 5)])
     def test_cut_short(self, at, refused, run, keep):
         at("killed")
         whole = self.path(run).read_bytes()
@@ -488,12 +491,37 @@ class TestCheckpoints:
             lambda state: state["network"].popitem(),
             lambda state: state.update(history="[1,"),
             lambda state: state.update(pseudo_links=[3]),
+            lambda state: state["optimizer"]["param_groups"][0].pop("lr"),
+            lambda state: state["optimizer"]["param_groups"][0]["params"].pop(),
+            lambda state: state["optimizer"]["state"][0].pop("exp_avg"),
+            lambda state: state["optimizer"]["state"][0].update(exp_avg_sq=torch.ones(3)),
+            lambda state: state.update(optimizer=None),
         ],
     )
     def test_of_something_else(self, at, refused, run, edit):
         at("killed")
         self.changed(run, edit)
         assert refused("train", *PLACE) == self.message(run)
+
+
+@pytest.fixture
+def small_disk(run, monkeypatch):
+    """A function that gives the run's folder a disk of so many kilobytes, or makes that another size."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a file system")
+    mounted = []
+
+    def mount(options):
+        run.path.mkdir(parents=True, exist_ok=True)
+        words = ["remount," + options] if mounted else [options]
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", *words, "tmpfs", str(run.path.absolute())], check=False)
+        if done.returncode != 0:
+            pytest.skip("no file system can be mounted here")
+        mounted.append(run.path.absolute())
+
+    yield mount
+    if mounted:
+        subprocess.run(["umount", "--lazy", mounted[0]], check=True)
 
 
 class TestHalfWrittenRuns:
@@ -508,6 +536,13 @@ class TestHalfWrittenRuns:
     def test_a_killed_run_goes_on(self, at, stages, run):
         at("killed")
         assert {path.name for path in run.path.iterdir()} == {"answers.jsonl", "checkpoint"}
+        assert files(execute.train(run)) == files(stages["complete"].parent / run.path)
+
+    def test_a_clock_that_jumps_changes_no_byte(self, at, stages, run, monkeypatch):
+        at("killed")
+        os.utime(run.folder.checkpoint, (2**33, 2**33))
+        jumps = itertools.cycle([2e9, 0.0, 1e9])
+        monkeypatch.setattr(time, "time", lambda: next(jumps))
         assert files(execute.train(run)) == files(stages["complete"].parent / run.path)
 
     def test_a_complete_run_is_left_alone(self, at, run, monkeypatch):
@@ -561,6 +596,23 @@ class TestUnwritableResults:
         assert not (run.path / "metrics.json").exists()
         assert not list(run.path.rglob(".*")), "no temporary file is left"
         assert (run.path / "checkpoint" / "state.pt").exists() is (write > 24)
+        assert files(execute.train(run)) == files(stages["complete"].parent / run.path)
+
+    def test_a_disk_that_is_full_or_read_only(self, at, stages, refused, run, small_disk):
+        """A real one: it takes half a line of the answers, or half a checkpoint, and then more."""
+        at("pretrained")
+        for options, problem in (
+            ("size=4k", "No space left on device"),
+            ("size=64k", "No space left on device"),
+            ("size=64k,ro", "Read-only file system"),
+        ):
+            small_disk(options)
+            message = refused("train", *PLACE)
+            assert (
+                message.startswith(f"{run.path}/") and f"cannot be written ({problem}); nothing was lost" in message
+            )
+            assert not run.folder.last.exists()
+        small_disk("size=64m,rw")
         assert files(execute.train(run)) == files(stages["complete"].parent / run.path)
 
 

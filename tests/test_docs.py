@@ -411,6 +411,17 @@ def filling(monkeypatch):
     fill._read.cache_clear()
 
 
+def test_the_table_of_methods_is_what_code_and_pages_say(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    found = importlib.import_module("audit").table()
+    assert found == (ROOT / "docs/methods/README.md").read_text(), "run `make docs`"
+    assert all(f"]({method}.md)" in found for method in METHODS)
+    rows = [line for line in found.splitlines() if "@" in line]
+    assert len(rows) >= 12 and all(
+        "licen" in row or "MIT" in row or "CC BY" in row or "Apache" in row for row in rows
+    )
+
+
 @each_page
 def test_numbers_of_the_demo_are_those_of_its_tables(page, filling):
     assert filling.fill(page.read_text()) == page.read_text(), "run `make docs`"

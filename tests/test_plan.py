@@ -333,7 +333,12 @@ class TestPretraining:
         assert one.parts[3] == ANY
 
     @pytest.mark.parametrize(
-        ("names", "folder"), [(("dcc", "sdec", "dcgmm", "adc-autoencoder"), "autoencoder"), (("spice",), "spice")]
+        ("names", "folder"),
+        [
+            (("dcc", "sdec", "dcgmm", "adc-autoencoder", "dec", "idec", "vade"), "autoencoder"),
+            (("spice",), "spice"),
+            (("scan",), "scan"),
+        ],
     )
     def test_one_that_needs_images_only_is_shared_by_the_tasks_of_a_data_set_and_by_methods(
         self, content, names, folder
@@ -384,7 +389,9 @@ class TestPretraining:
         one = edited(content, arm("sdec", settings={"embedding": 11}))
         assert self.folder(one, "sdec") != self.folder(one, "dcc") == self.folder(one, "dcgmm")
 
-    @pytest.mark.parametrize("name", ["pcl", "spice", "dcc", "sdec", "dcgmm", "adc-autoencoder"])
+    @pytest.mark.parametrize(
+        "name", ["pcl", "spice", "scan", "dcc", "sdec", "dcgmm", "adc-autoencoder", "dec", "idec", "vade"]
+    )
     def test_whatever_changes_its_stages_changes_its_folder(self, content, name):
         """A stage is all that the loop is told; a setting that it is made from must be in the path."""
 
@@ -412,7 +419,9 @@ class TestPretraining:
         assert changing, "at least how long it takes"
         assert {field for field in changing if found[field][1] == folder} == set()
 
-    @pytest.mark.parametrize("names", [("dcc", "sdec", "dcgmm", "adc-autoencoder"), ("spice",)])
+    @pytest.mark.parametrize(
+        "names", [("dcc", "sdec", "dcgmm", "adc-autoencoder", "dec", "idec", "vade"), ("spice",), ("scan",)]
+    )
     def test_those_that_share_one_start_alike_and_are_trained_alike(self, content, names):
         """Whichever of them leaves it: the same initial weights of what is kept or trained, the same stages."""
         plan = edited(content)

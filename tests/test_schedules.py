@@ -69,3 +69,17 @@ def test_they_need_no_torch():
     """Whoever makes plans may name a schedule, and torch takes seconds to import."""
     program = "import sys, pcl.schedules; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_smooth_cosine_is_the_cosine_between_its_epochs():
+    """facebookresearch/swav@06b1b7c: one value a step."""
+    for epoch in range(0, 40, 7):
+        assert schedules.smooth_cosine(epoch, 40) == schedules.cosine(epoch, 40)
+        between = schedules.smooth_cosine(epoch + 0.5, 40)
+        assert schedules.cosine(epoch, 40) > between > schedules.cosine(epoch + 1, 40)
+
+
+def test_decay_stops_at_its_floor():
+    """slim1017/VaDE@0f9779a: from 2e-3 by 0.9 every 10 epochs to 2e-4."""
+    rates = [2e-3 * schedules.decay(epoch, 0.9, 10, floor=0.1) for epoch in (0, 9, 10, 25, 1000)]
+    assert rates == pytest.approx([2e-3, 2e-3, 1.8e-3, 1.62e-3, 2e-4])

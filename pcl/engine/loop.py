@@ -49,7 +49,7 @@ def train(method: Trainable, session: Session, stages: list[Stage], optimizer_st
         if not session.epoch:
             yield from asking.first(method, session)
             method.start_stage(session)
-        optimizer = _optimizer(session.network, stage.optimiser)
+        optimizer = optimiser(session.network, stage.optimiser)
         if optimizer_state is not None:
             optimizer.load_state_dict(optimizer_state)
             optimizer_state = None
@@ -66,7 +66,7 @@ def train(method: Trainable, session: Session, stages: list[Stage], optimizer_st
         session.epoch = 0
 
 
-def _optimizer(network: nn.Module, said: Optimiser) -> torch.optim.Optimizer:
+def optimiser(network: nn.Module, said: Optimiser) -> torch.optim.Optimizer:
     """A fresh optimiser of all that has gradients; what gets none in a step is not touched by it."""
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     common: dict[str, Any] = {"lr": said.lr, "weight_decay": said.weight_decay}

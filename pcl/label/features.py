@@ -25,6 +25,7 @@ Kind = Callable[[Iterator[Pixels], int], Rows]
 VERSION = 1  # of what lies on disk; raised when the same pictures would have other features
 SIDE = 32
 STEP = 256  # pictures that are read ahead, and between two reports
+SAVED = 8  # steps
 TIMM = "timm:"
 Where = TypeVar("Where")
 
@@ -52,16 +53,24 @@ def of(library: Library, name: str, report: Report = silent) -> Rows:
     done = 0 if kept is None else len(kept)
     if kept is not None and done == count:
         return kept
+    private.private_folder(path.parent)
     parts = [] if kept is None else [kept]
-    for first in range(done, count, STEP):
+    for step, first in enumerate(range(done, count, STEP), 1):
         report("looking at pictures", first - done, count - done)
         parts.append(_of(range(first, min(first + STEP, count)), partial(_seen, library), kind))
+        if step % SAVED == 0:
+            parts = [_keep(path, parts)]
     report("looking at pictures", count - done, count - done)
-    rows = np.concatenate(parts)
-    private.private_folder(path.parent)
-    artifacts.write(path, partial(np.save, arr=rows, allow_pickle=False))
-    path.chmod(0o600)
-    return rows
+    return _keep(path, parts)
+
+
+def described(name: str) -> str:
+    """A sentence for whoever sees results of such features: what they are, and what they know."""
+    if name == "efficientnet":
+        return efficientnet.Representation.remark
+    if name.startswith(TIMM):
+        return f"Features of {name.removeprefix(TIMM)}, a network that was trained on other pictures, were used."
+    return "Pictures were compared by their pixels, shrunk."
 
 
 def of_files(paths: Sequence[Path], name: str) -> Rows:
@@ -118,6 +127,14 @@ def _read(path: Path) -> Pixels:
         return thumbnails.pixels(thumbnails.take(path).thumbnail)
     except thumbnails.Refused as error:
         raise UserError(f"{path}: {error}") from error
+
+
+def _keep(path: Path, parts: list[Rows]) -> Rows:
+    """Write what there is so far: who stops here need not begin again."""
+    rows = np.concatenate(parts)
+    artifacts.write(path, partial(np.save, arr=rows, allow_pickle=False))
+    path.chmod(0o600)
+    return rows
 
 
 def _kept(path: Path, most: int) -> Rows | None:

@@ -56,6 +56,7 @@ class Learner:
         """Take what says whether there is something to learn, what learns it, and who is told."""
         self._due, self._fit, self._feed = due, fit, feed
         self._task: asyncio.Task[None] | None = None
+        self.trouble = ""  # why the last fit failed
 
     @property
     def busy(self) -> bool:
@@ -68,13 +69,17 @@ class Learner:
             self._task = asyncio.create_task(self._learn())
 
     async def _learn(self) -> None:
+        self.trouble = ""
         try:
             while self._due():
                 self._feed.send("fit", state="started")
                 await asyncio.to_thread(self._fit)
-        except UserError as error:
-            progress.say(str(error))
-            self._feed.send("trouble", error=str(error))
+        except Exception as error:  # whatever it is, questions go on; the next answer tries again
+            known = isinstance(error, UserError)
+            self.trouble = (
+                str(error) if known else f"the groups were not learned anew ({type(error).__name__}: {error})"
+            )
+            progress.say(self.trouble)
         finally:
             self._task = None
             self._feed.send("fit", state="finished")

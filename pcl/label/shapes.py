@@ -19,12 +19,12 @@ SAMPLE = 3  # members that stand for a group that may be chosen
 Shape = dict[str, Any]
 
 
-def state(session: Session, library: Library, *, fitting: bool, writer: bool, version: str) -> Shape:
+def state(session: Session, library: Library, *, writer: bool, version: str) -> Shape:
     """All that the page shows but for the groups."""
     with session.lock:
         shape = {
             "question": question(session),
-            "status": status(session) | {"fitting": fitting},
+            "status": status(session),
             "session": {
                 **session.about.model_dump(include={"criterion", "clusters", "budget", "mode"}),
                 "log": str(session.log),

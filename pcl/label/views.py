@@ -78,7 +78,6 @@ class Views:
         """The question, how far the session is, and what was done last; the first tab that asks may write."""
         if self.writer is None:
             self.writer = request.headers.get("x-tab")
-        self.learner.poke()
         return self._state(request)
 
     async def groups(self, request: Request) -> Response:
@@ -145,9 +144,8 @@ class Views:
 
     def _state(self, request: Request, status: int = 200, groups: bool = False) -> Response:
         writer = self.writer is not None and request.headers.get("x-tab") == self.writer
-        shape = shapes.state(
-            self.session, self.library, fitting=self.learner.busy, writer=writer, version=self.version
-        )  # fmt: skip
+        shape = shapes.state(self.session, self.library, writer=writer, version=self.version)
+        shape["status"] |= {"fitting": self.learner.busy, "trouble": self.learner.trouble}
         if groups:
             listed = self._groups()
             shape |= listed | {"names": shape["names"] | listed["names"]}

@@ -1,4 +1,4 @@
-"""Labels that a model gives itself, and the losses that learn from them (SPICE).
+"""Labels that a model gives itself, and the losses that learn from them (SPICE, SCAN).
 
 D-dimensional embeddings come from a frozen backbone. Several cluster heads can be labelled at once: they lead.
 Source: Niu, Shan & Wang, IEEE TIP 2022 (SPICE); reference code niuchuangnn/SPICE@5eba538 (CC BY-NC 4.0: formulas
@@ -120,6 +120,45 @@ def consistency(weak: Float[Tensor, "B K"], strong: Float[Tensor, "B K"], thresh
     """
     sureness, cluster = torch.softmax(weak, 1).max(1)
     return (F.cross_entropy(strong, cluster, reduction="none") * (sureness >= threshold)).mean()
+
+
+def neighbour_consistency(p: Float[Tensor, "B K"], p_neighbour: Float[Tensor, "B K"]) -> Float[Tensor, ""]:
+    """Mean of −log⟨p_i, p_n(i)⟩, at most 100 an image: neighbours share a cluster, and are sure of it.
+
+    It is DCC's loss of must-links (`pairs.must_link_loss`), made finite.
+
+    Source: Van Gansbeke et al., ECCV 2020 (SCAN), Eq. 2 without its entropy;
+    wvangansbeke/Unsupervised-Classification@952ec31, losses/losses.py (CC BY-NC 4.0: formulas only).
+    """
+    agreement = (p * p_neighbour).sum(1).clamp(max=1)
+    return F.binary_cross_entropy(agreement, torch.ones_like(agreement))
+
+
+def confident_labels(
+    weak: Float[Tensor, "B K"], strong: Float[Tensor, "B K"], threshold: float, balanced: bool = True
+) -> Float[Tensor, ""]:
+    """Weighted mean cross-entropy of strong views against the clusters that the weak views are sure of; 0 if none is.
+
+        L = Σ_i w_{y_i} · −log softmax(strong_i)_{y_i} / Σ_i w_{y_i},  over i with max_k q_ik > t,  q = softmax(weak)
+
+    y_i is the arg max of q_i; w_k = n/n_k, n_k of the n sure images being in cluster k, so that clusters count alike.
+
+    Source: SCAN, Eq. 3; wvangansbeke/Unsupervised-Classification@952ec31, losses/losses.py.
+    Differs: the release stops with an error where no image is sure.
+
+    Args:
+        weak: logits that only choose; no gradient.
+        strong: logits of the strong views.
+        threshold: t in [0, 1].
+        balanced: False gives every image the weight 1.
+    """
+    sureness, cluster = torch.softmax(weak.detach(), 1).max(1)
+    sure = (sureness > threshold).to(strong.dtype)
+    count = sure.new_zeros(weak.shape[1]).index_add(0, cluster, sure)
+    weights = sure / count.clamp_min(1)[cluster] if balanced else sure
+    losses = F.cross_entropy(strong, cluster, reduction="none")
+    # Of weights 1/n_k the sum is the number of clusters that have sure images; the factor n falls out.
+    return (weights * losses).sum() / weights.sum().clamp_min(torch.finfo(strong.dtype).tiny)
 
 
 def _highest(scores: Float[Tensor, "*heads N K"], count: int) -> Bool[Tensor, "*heads N K"]:

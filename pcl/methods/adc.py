@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pcl.engine.session import Batch, Session
 
 
-class ADCSettings(embedded.EmbeddedSettings):
+class ADCSettings(embedded.AskingSettings):
     """Settings of ADC.
 
     In each of `rounds` a part of the budget is asked, `pair_epochs` train on all answers so far, and at most `epochs`
@@ -41,7 +41,7 @@ class ADCSettings(embedded.EmbeddedSettings):
     max_pairs: PositiveInt | None = None
 
 
-class Method(embedded.Embedded):
+class Method(embedded.AskingEmbedded):
     """Active deep image clustering: rounds of questions, a Siamese margin loss, then DEC.
 
     Source: Sun et al., "Active deep image clustering", Knowledge-Based Systems 252, 2022; no code could be read.

@@ -20,7 +20,7 @@ HARD = -0.1
 CLUSTER, APART, MARKS = "cluster", "apart", "marks"
 
 
-class DCCSettings(embedded.EmbeddedSettings):
+class DCCSettings(embedded.AskingSettings):
     """Settings of DCC.
 
     `kernel_power` 1 is the paper's Student-t kernel, 2 the released code's. The released code keeps 6,000 pairs of
@@ -40,7 +40,7 @@ class DCCSettings(embedded.EmbeddedSettings):
     kernel_power: Literal[1, 2] = 1
 
 
-class Method(embedded.Embedded):
+class Method(embedded.AskingEmbedded):
     """Deep constrained clustering: IDEC with losses on answered pairs, asked at random before training.
 
     Source: Zhang, Basu & Davidson, "A framework for deep constrained clustering", ECML-PKDD 2019; reference code

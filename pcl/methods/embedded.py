@@ -10,7 +10,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from pcl import losses, networks
 from pcl import seed as seeds
 from pcl.config import Strict
-from pcl.engine.stage import Kind, Optimiser, Probability, Questions, Stage
+from pcl.engine.stage import DeepSettings, Kind, Optimiser, Probability, Questions, Stage
 from pcl.methods import base
 from pcl.strategies.base import Choice, Chosen
 
@@ -32,19 +32,15 @@ class Autoencoder(Strict):
     corruption: Probability = 0.2
 
 
-class EmbeddedSettings(base.Asking):
+class EmbeddedSettings(DeepSettings):
     """The settings that the whole family has.
 
-    `strategy` "random" asks the whole budget before clustering, as the papers do; any other one asks in batches.
-    `closure` "full" trains on every pair that the answers imply, of which `max_pairs` of each kind are kept.
     Clustering ends when fewer than a share `tolerance` of the images change cluster in an epoch.
     """
 
     embedding: PositiveInt = 10
     autoencoder: Autoencoder | None = Autoencoder()
     tolerance: Probability = 0.001
-    strategy: Chosen = Choice.of("random")
-    max_pairs: PositiveInt | None = 6000
 
     @model_validator(mode="after")
     def _fits_the_decoder(self) -> Self:
@@ -54,6 +50,17 @@ class EmbeddedSettings(base.Asking):
         return self
 
 
+class AskingSettings(EmbeddedSettings, base.Asking):
+    """The settings of those that ask.
+
+    `strategy` "random" asks the whole budget before clustering, as the papers do; any other one asks in batches.
+    `closure` "full" trains on every pair that the answers imply, of which `max_pairs` of each kind are kept.
+    """
+
+    strategy: Chosen = Choice.of("random")
+    max_pairs: PositiveInt | None = 6000
+
+
 def pretraining(settings: type[EmbeddedSettings]) -> base.SharedStages:
     """The autoencoder, which every method of the family and every task of a data set share."""
     needed = {"image_size", "backbone", "augmentation", "embedding", "autoencoder"}
@@ -61,14 +68,15 @@ def pretraining(settings: type[EmbeddedSettings]) -> base.SharedStages:
     return base.SharedStages("autoencoder", 1, __name__, "dataset", later, ("backbone", "embedding", "decoder"))
 
 
-class Embedded(base.AskingMethod):
+class Embedded(base.DeepMethod):
     """A method that clusters in the embedding of an encoder, by default with centroids and a self-made target."""
 
+    supervised = False
     settings: EmbeddedSettings
 
     def stages(self) -> list[Stage]:
         """The autoencoder, where there is one, then what the method does with its embedding."""
-        return [*self.autoencoding(), self.clustering("cluster", questions=self.questions())]
+        return [*self.autoencoding(), self.clustering("cluster")]
 
     def autoencoding(self) -> list[Stage]:
         """The stage of the autoencoder, or none."""
@@ -78,16 +86,10 @@ class Embedded(base.AskingMethod):
         batches = self.batches(size=a.batch_size, views=())
         return [self.stage(AUTOENCODE, a.epochs, batches=batches, optimiser=Optimiser(lr=a.lr), pretraining=True)]
 
-    def questions(self) -> Questions:
-        """All before the first step if they are random, or one in each batch of images."""
-        s = self.settings
-        return Questions(first=self.budget) if s.strategy.name == "random" else Questions(each_batch=s.strategy)
-
     def clustering(self, name: str, *streams: Kind, **others: Any) -> Stage:
         """A stage on unaugmented images, its batch statistics frozen: target and prediction are of one network."""
-        s = self.settings
-        batches = self.batches(streams=streams or ("images",), views=(), max_pairs=s.max_pairs)
-        return self.stage(name, s.epochs, batches=batches, frozen_statistics=True, **others)
+        batches = self.batches(streams=streams or ("images",), views=())
+        return self.stage(name, self.settings.epochs, **{"batches": batches, "frozen_statistics": True, **others})
 
     def build(self, channels: int) -> nn.ModuleDict:
         """Backbone, linear embedding, centroids, and a decoder where there is an autoencoder."""
@@ -170,3 +172,23 @@ class Embedded(base.AskingMethod):
     def embed(self, network: nn.ModuleDict, images: Tensor) -> Tensor:
         """The embedding."""
         return networks.autoencoder.encode(network, images)
+
+
+class AskingEmbedded(base.AskingMethod, Embedded):
+    """One of them that asks, as its settings say."""
+
+    settings: AskingSettings
+
+    def stages(self) -> list[Stage]:
+        """The same, with questions."""
+        return [*self.autoencoding(), self.clustering("cluster", questions=self.questions())]
+
+    def questions(self) -> Questions:
+        """All before the first step if they are random, or one in each batch of images."""
+        s = self.settings
+        return Questions(first=self.budget) if s.strategy.name == "random" else Questions(each_batch=s.strategy)
+
+    def clustering(self, name: str, *streams: Kind, **others: Any) -> Stage:
+        """The same, with at most `max_pairs` of each kind."""
+        batches = self.batches(streams=streams or ("images",), views=(), max_pairs=self.settings.max_pairs)
+        return super().clustering(name, batches=batches, **others)

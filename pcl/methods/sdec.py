@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pcl.engine.session import Batch, Session
 
 
-class SDECSettings(embedded.EmbeddedSettings):
+class SDECSettings(embedded.AskingSettings):
     """Settings of SDEC.
 
     `pair_weight` is the paper's λ; 0 is DEC, and what the released codes train. With `relative`, distances count in
@@ -33,7 +33,7 @@ class SDECSettings(embedded.EmbeddedSettings):
     max_pairs: PositiveInt | None = None
 
 
-class Method(embedded.Embedded):
+class Method(embedded.AskingEmbedded):
     """Semi-supervised deep embedded clustering: KL(P‖Q) plus λ times signed squared distances of answered pairs.
 
     Source: Ren et al., "Semi-supervised deep embedded clustering", Neurocomputing 325, 2019; reference code

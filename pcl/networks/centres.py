@@ -59,6 +59,26 @@ class Mixture(nn.Module):
         with torch.no_grad():
             self.means.copy_(torch.from_numpy(model.means_))
             self.log_variances.copy_(torch.from_numpy(np.log(model.covariances_)))
+            self.take_weights(torch.from_numpy(np.log(model.weights_)))
+
+    def take_weights(self, logits: Float[Tensor, " K"]) -> None:
+        """Nothing: they stay equal."""
+
+
+class WeightedMixture(Mixture):
+    """The same with trainable weights (VaDE)."""
+
+    def __init__(self, clusters: int, features: int) -> None:
+        super().__init__(clusters, features)
+        self.logits = nn.Parameter(torch.zeros(clusters))
+
+    def forward(self) -> tuple[Float[Tensor, "K D"], Float[Tensor, "K D"], Float[Tensor, " K"]]:
+        """Means, log variances and log weights."""
+        return self.means, self.log_variances, torch.log_softmax(self.logits, 0)
+
+    def take_weights(self, logits: Float[Tensor, " K"]) -> None:
+        """Those of the mixture that was fitted."""
+        self.logits.copy_(logits)
 
 
 def start(centres: nn.Module, z: Float[np.ndarray, "N D"], seed: int) -> None:

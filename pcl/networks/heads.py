@@ -64,6 +64,14 @@ def cluster_probabilities(network: nn.ModuleDict, images: Float[Tensor, "B C S S
     return network["cluster"](features(network, images))
 
 
+def cluster_logits(network: nn.ModuleDict, images: Float[Tensor, "B C S S"]) -> Float[Tensor, "B K"]:
+    """The cluster head's answer before the softmax."""
+    head = network["cluster"]
+    assert isinstance(head, ClusterHead)
+    logits: Tensor = head.layers(features(network, images))
+    return logits.float()
+
+
 def both_views(network: nn.ModuleDict, views: list[Float[Tensor, "B C S S"]]) -> dict[str, Tensor]:
     """Rows of the instance head, `z` [R, M], and of the cluster head, `p` [R, K], of all views stacked.
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,9 @@ class Representation(base.Representation):
     version = 1
     Settings = EfficientNetSettings
     settings: EfficientNetSettings
-    remark = "Features of EfficientNet-Lite0, a network that was trained with the labels of ImageNet, were used."
+    remark: ClassVar[str] = (
+        "Features of EfficientNet-Lite0, a network that was trained with the labels of ImageNet, were used."
+    )
 
     def features(self, source: base.Source) -> base.Rows:
         """One row per image."""

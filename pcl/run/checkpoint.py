@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 
 from pcl import artifacts, progress, seals
+from pcl.engine import loop
 from pcl.engine.events import Epoch
 from pcl.engine.session import Session
 from pcl.engine.stage import Stage
@@ -66,12 +68,28 @@ class Checkpoint:
             answers = log.parse(state["answers"], str(path))
             session.history, session.state = json.loads(state["history"]), state["method"]
             session.known.pseudo_links = [(i, j) for i, j in state["pseudo_links"]]
+            if not state["ended"]:
+                self._hold(stages[here], state["optimizer"])
         take_over(session.known, answers[len(session.known.answers) :], path)
         progress.say(f"{self.folder.path}: going on after stage {state['stage']}, epoch {state['epoch']}")
         if state["ended"]:
             return None, stages[here + 1 :]
         session.epoch = state["epoch"]
         return state["optimizer"], stages[here:]
+
+    def _hold(self, stage: Stage, state: dict[str, Any]) -> None:
+        """Hold an optimiser's state against a new one after a step; torch itself writes past a wrong shape."""
+        network = deepcopy(self.session.network)
+        optimizer = loop.optimiser(network, stage.optimiser)
+        for weight in network.parameters():
+            weight.grad = torch.zeros_like(weight) if weight.requires_grad else None
+        optimizer.step()
+        wanted = optimizer.state_dict()
+        if [_form(group) for group in state["param_groups"]] != [_form(group) for group in wanted["param_groups"]]:
+            raise seals.Broken("other settings")
+        # What has had no gradient yet has no state.
+        if any(_form(found) != _form(wanted["state"][number]) for number, found in state["state"].items()):
+            raise seals.Broken("other weights")
 
     @property
     def _place(self) -> str:
@@ -89,3 +107,14 @@ class Checkpoint:
         if state["place"] != self._place:
             raise seals.Broken("another place")
         return state
+
+
+def _form(named: dict[str, Any]) -> dict[str, Any]:
+    """Of every entry what does not change in training: the shape of a tensor, the length of a list, or the kind."""
+
+    def form(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return value.shape, value.dtype
+        return len(value) if isinstance(value, list) else type(value)
+
+    return {name: form(value) for name, value in named.items()}

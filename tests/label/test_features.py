@@ -56,6 +56,29 @@ def test_they_are_made_once_and_only_new_pictures_are_looked_at(folder, opened, 
     assert counted == [4, 1] and np.array_equal(rows[:4], first) and len(rows) == 5
 
 
+def test_who_stops_midway_need_not_begin_again(opened, counted, monkeypatch):
+    monkeypatch.setattr(features, "STEP", 1)
+    monkeypatch.setattr(features, "SAVED", 2)
+    library = opened()
+
+    def stopping(what, done, of):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        features.of(library, "pixels", stopping)
+    rows = features.of(library, "pixels")
+    assert counted == [1, 1, 1, 1, 1], "three, of which two were kept; then two more"
+    assert np.array_equal(
+        rows[3].reshape(32, 32, 3), features.efficientnet.fitted(library.array(3), 32) / np.float32(255)
+    )
+
+
+@pytest.mark.parametrize("name", ["efficientnet", "timm:resnet18", "pixels"])
+def test_what_features_know_is_said(name):
+    assert ("ImageNet" in features.described(name)) == (name == "efficientnet")
+
+
 def test_what_is_damaged_on_disk_is_made_again(opened, counted):
     library = opened()
     rows = features.of(library, "pixels")

@@ -475,6 +475,11 @@ class TestPrivacy:
         with pytest.raises(UserError, match="No space left on device"):
             opened()
 
+    def test_a_place_that_cannot_be_made_is_one_clear_error(self, folder, tmp_path):
+        (tmp_path / "taken").write_text("a file")
+        with pytest.raises(UserError, match=r"taken: cannot be made a private folder .* PCL_HOME"):
+            Library.open(folder, tmp_path / "taken")
+
     def test_a_thumbnail_that_was_deleted_is_made_again(self, opened):
         library = opened()
         before = library.thumbnail(0).read_bytes()

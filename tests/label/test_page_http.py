@@ -232,6 +232,19 @@ class TestContradictions:
         refused = client.post("/api/resolve", json=body)
         assert refused.status_code == 400 and "drop" in refused.json()["error"]
 
+    def test_new_one_is_kept_against_two_chains(self, folder, tmp_path):
+        """To drop an answer of one chain leaves the other, which is shown in its turn."""
+        green = shown.EACH
+        session, library = shown.opened(folder, tmp_path, [*TRIANGLE, (0, 2, True), (1, 2, True)])
+        with TestClient(application(Views(session, library), token=TOKEN, port=PORT), base_url=HOME) as client:
+            client.get(f"/?token={TOKEN}")
+            clash = self.flip(client).json()["contradiction"]
+            body = {"pair": clash["pair"], "same": True, "keep": "new", "drop": [[0, 1]]}
+            again = client.post("/api/resolve", json=body)
+            assert again.status_code == 409 and len(again.json()["contradiction"]["chain"]) == 3
+            assert client.post("/api/resolve", json=body | {"drop": [[0, 1], [1, 2]]}).status_code == 200
+        assert session.known.relation(1, green) is True and session.known.relation(0, 1) is False
+
 
 class TestGroups:
     def test_hold_every_picture_once(self, client):
@@ -309,3 +322,14 @@ class TestSession:
         assert refused.status_code == 507 and "No space left" in refused.json()["error"]
         assert session.log.read_bytes() == before and state(client)["question"] == question
         assert answer(client).status_code == 200
+
+    def test_fit_that_fails_is_told_and_questions_go_on(self, folder, tmp_path, monkeypatch):
+        session, library = shown.opened(folder, tmp_path, TRIANGLE)
+        monkeypatch.setattr(session, "fit", lambda: 1 / 0)
+        with TestClient(application(Views(session, library), token=TOKEN, port=PORT), base_url=HOME) as client:
+            client.get(f"/?token={TOKEN}")
+            for _ in range(11):
+                assert answer(client).status_code == 200
+            troubles = (state(client)["status"]["trouble"] for _ in range(1000))
+            trouble = next(filter(None, troubles), "")
+        assert "ZeroDivisionError" in trouble

@@ -34,8 +34,12 @@ class TestEverySettingThatCountsImages:
             "mice": {"queue": 8},
             "spice": {"moco_queue": 8, "neighbours": 4, "moco_epochs": 1, "semi_epochs": 1, "semi_batch": 2},
             "adc": {"autoencoder": None, "pair_epochs": 1, "epochs": 1},
+            "swav": {"hidden": 4, "prototypes": 4, "queue_from": 1},
+            "scan": {"contrast_epochs": 1, "label_epochs": 1},
         }
-        method, session = start(name, n=IMAGES, budget=10 * METHODS[name].supervised, **(own[name] | settings))
+        method, session = start(
+            name, n=IMAGES, budget=10 * METHODS[name].supervised, **(own.get(name, {}) | settings)
+        )
         method.check({"train": IMAGES, "test": IMAGES}, 1)
         return method, session
 
@@ -50,6 +54,7 @@ def test_no_method_looks_for_more_clusters_than_images(method):
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.network])
 def test_a_batch_larger_than_the_set_is_all_of_it(start, train, name):
     small = {"queue": 8, "moco_queue": 8, "neighbours": 4, "moco_epochs": 1, "semi_epochs": 1, "graph_from": 1}
+    small |= {"contrast_epochs": 1, "label_epochs": 1, "groups": 8, "hidden": 4}
     small |= {"initial_questions": 2, "warmup_epochs": 1, "pair_epochs": 1, "rounds": 2, "optimizer": "adam"}
     known = METHODS[name].Settings.model_fields
     autoencoder = {"autoencoder": {"epochs": 1}} if "autoencoder" in known else {}

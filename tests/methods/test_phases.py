@@ -38,13 +38,20 @@ SIZES = {
     "moco_queue": 12,
     "neighbours": 5,
     "initial_questions": 4,
+    "contrast_batch": 8,
+    "label_batch": 8,
+    "groups": 5,
+    "prototypes": 5,
+    "hidden": 6,
+    "fine_clusters": 6,
 }
 STAGES = {
     "epochs": EPOCHS,
     "rounds": 2,
     **dict.fromkeys(("moco_epochs", "semi_epochs", "pair_epochs", "warmup_epochs"), 2),
+    **dict.fromkeys(("contrast_epochs", "label_epochs"), 2),
 }
-WITHIN = ("warmup", "milestones", "graph_from", "graph_every", "relabel_every", "decay_every")
+WITHIN = ("warmup", "milestones", "queue_from", "graph_from", "graph_every", "relabel_every", "decay_every")
 
 
 def small(settings):
@@ -75,12 +82,14 @@ def under(values, optimizer):
 
 
 def cases():
-    """Settings of every method, each once: its defaults under every optimiser, and its first arm in every study."""
+    """Settings of every method, each once: its defaults under every optimiser, its presets, and its first
+    arm in every study."""
     found = {}
     for name, method in NETWORKS.items():
         arm = next((arm for arm in FULL.every_arm if FULL.every_arm[arm].method == name), None)
         published = [resolve(FULL, study, arm) for study in FULL.studies] if arm else []
         chosen = [under(small(method.Settings()), optimizer) for optimizer in get_args(Optimizer)]
+        chosen += [small(method.Settings(**preset)) for preset in method.presets.values()]
         for values in chosen + [small(settings) for settings in published]:
             found.setdefault(json.dumps([name, values], sort_keys=True), (name, values))
     return [pytest.param(*case, id=f"{case[0]}-{number}") for number, case in enumerate(found.values())]

@@ -12,6 +12,7 @@ SHARING = [name for name, cls in METHODS.items() if cls.pretraining]
 ONE_EPOCH = {
     "pcl": {"warmup_epochs": 1, "initial_questions": 3},
     "spice": {"moco_epochs": 1, "moco_queue": 11, "features": 6},
+    "scan": {"contrast_epochs": 1, "contrast_batch": 10, "features": 6},
 }
 UNCERTAIN = Choice.of("uncertainty")
 SAME_CLASS = {

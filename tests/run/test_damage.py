@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from pcl.run import execute, inputs, network, scores
 from pcl.seals import remake
 
 TURNS = 12  # of each file
+KILLS = int(os.environ.get("PCL_KILLS", "3"))
 SIZES = {"train": 1408, "test": 389}
 
 
@@ -209,9 +212,12 @@ def test_without_scores_a_damaged_run_is_trained_again(study, tmp_path):
 
 
 def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(study, tmp_path):
-    """Twenty epochs, so that kills meet checkpoints: between two, and while one is written."""
+    """With all its children, at once or by what a scheduler sends first, while it starts and while it trains.
+
+    So many epochs that kills meet checkpoints: between two, and while one is written. PCL_KILLS=20 is for by hand.
+    """
     content = json.loads(Path("params.yaml").read_text())
-    content["studies"]["tiny"]["training"] |= {"epochs": 20, "batch_size": 704, "evaluate_every": 20}
+    content["studies"]["tiny"]["training"] |= {"epochs": 20 + 5 * KILLS, "batch_size": 704, "evaluate_every": 20}
     folder, draw = tmp_path / "long", np.random.default_rng(TURNS)
     shutil.copytree("results", folder / "results", ignore=shutil.ignore_patterns("runs", "pretrain"))
     (folder / "params.yaml").write_text(json.dumps(content))
@@ -221,16 +227,19 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(study, tmp_
     calm = subprocess.Popen(words, cwd=tmp_path / "calm", env=environment, stderr=subprocess.DEVNULL)
     run = Plan(config.load(folder / "params.yaml")).run("digits10-2", "any", "cc", 0)
     kills, dated = 0, 0.0
-    while kills < 2 and not (folder / run.folder.last).exists():
-        process = subprocess.Popen(words, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
-        saved = folder / run.folder.checkpoint
-        while process.poll() is None and not (saved.exists() and saved.stat().st_mtime > dated):
+    while kills < KILLS and not (folder / run.folder.last).exists():
+        process = subprocess.Popen(
+            words, cwd=folder, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        saved, starting = folder / run.folder.checkpoint, kills % 3 == 2
+        while process.poll() is None and not (starting or (saved.exists() and saved.stat().st_mtime > dated)):
             time.sleep(0.005)
-        time.sleep(draw.uniform(0, 0.1))
-        process.kill()
-        process.wait()
+        time.sleep(draw.uniform(0, 2 if starting else 0.1))
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, (signal.SIGKILL, signal.SIGTERM)[kills % 2])
+        assert process.wait(timeout=30) != 0, "within the time that a scheduler grants"
         kills, dated = kills + 1, saved.stat().st_mtime if saved.exists() else dated
-    assert kills == 2, "it was complete before"
+    assert kills == KILLS, "it was complete before"
     assert subprocess.run(words, cwd=folder, env=environment, capture_output=True, check=False).returncode == 0
     assert calm.wait() == 0
     files = {path.name for path in (folder / run.path).iterdir()} - {"provenance.json"}

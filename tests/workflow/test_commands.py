@@ -1,4 +1,4 @@
-"""`pcl check`, `list`, `runs`, `score`, `prune` and `data`, on a tree in which everything is built."""
+"""`pcl check`, `list`, `runs`, `verify`, `prune` and `data`, on a tree in which everything is built."""
 
 import json
 import shutil
@@ -62,10 +62,8 @@ def test_verify_names_any_changed_byte_of_a_report(copy):
     """Of summaries, tables, figures and the page, each of which says what makes it again."""
     assert "reports are right" in pcl(copy, "verify")
     summaries = [path for path in (copy / "results").rglob("*.csv") if "summary" in str(path)]
-    paths = [
-        *summaries,
-        *(path for path in (copy / "reports").rglob("*") if path.is_file() and path.name != ".gitignore"),
-    ]
+    made = (path for path in (copy / "reports").rglob("*") if path.is_file() and path.name[0] != ".")
+    paths = [*summaries, *made]
     assert {path.suffix for path in paths} == {".csv", ".md", ".tex", ".json", ".svg", ".png", ".pdf", ".html"}
     for path in paths:
         content = bytearray(path.read_bytes())
@@ -87,6 +85,17 @@ def test_verify_of_a_report_looks_at_its_runs(copy):
     (copy / path).write_text("{}")
     assert f"{path}: not as it was written" in pcl(copy, "verify", "reports/table3.csv", fails=True)
     assert "nothing is there that could be verified" in pcl(copy, "verify", "reports/table9.csv", fails=True)
+
+
+def test_a_reviewer_verifies_one_run_without_the_data(built, clone):
+    path = built.metrics("digits10-2", "personalized", "pcl").parent
+    clone.dvc("pull", "results/tasks", str(path))
+    assert not (clone / "results/data").exists()
+    assert "verified: 1 " in pcl(clone, "verify", path)
+    content = (clone / path / "assignments.npz").read_bytes()
+    (clone / path / "assignments.npz").unlink()
+    (clone / path / "assignments.npz").write_bytes(content[:-1])
+    assert f"{path}/assignments.npz: not as it was written" in pcl(clone, "verify", path, fails=True)
 
 
 def test_prune_deletes_what_no_report_needs_and_nothing_else(copy):

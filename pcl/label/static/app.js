@@ -43,8 +43,9 @@ export async function refresh() {
     const state = await get("state");
     if (before && app.state !== before) return; // an answer was quicker; its state is the newer one
     show(state);
-    if (app.state.session.writer) calm();
-    else onlooker();
+    if (!state.session.writer) onlooker();
+    else if (state.status.trouble) warn(state.status.trouble);
+    else calm();
   } catch (refusal) {
     warn(refusal.message);
   }
@@ -105,7 +106,6 @@ export function listen() {
     if (JSON.parse(event.data).state === "finished") Promise.resolve(pending).then(refresh);
   });
   events.addEventListener("writer", refresh);
-  events.addEventListener("trouble", (event) => warn(JSON.parse(event.data).error));
   events.addEventListener("error", () => {
     warn("The server does not answer. Start `pcl label` again; no answer is lost.");
     if (app.state) app.state.session.writer = false;

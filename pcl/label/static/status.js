@@ -4,7 +4,7 @@ import { nameOf } from "./api.js";
 import { $, img, make, plural } from "./dom.js";
 
 function pace(status) {
-  if (status.left === null || !status.seconds_per_answer) return [];
+  if (!status.left || !status.seconds_per_answer) return [];
   const minutes = (status.left * status.seconds_per_answer) / 60;
   return [minutes < 1 ? "less than a minute at your pace" : `about ${Math.round(minutes)} min at your pace`];
 }
