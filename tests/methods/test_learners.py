@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.neighbors import NearestNeighbors
 from sklearn.svm import SVC
 
 from pcl import propagation, registry
@@ -276,3 +277,16 @@ class TestCobra:
         method, known, asked = self.ask(self.POINTS, truth, 3, budget=2)
         assert len(asked) == 2
         assert set(method.cluster({"train": self.POINTS}, known, 0)["train"].argmax(1).tolist()) <= {0, 1, 2}
+
+
+def test_descent_finds_most_nearest_neighbours_and_no_image_its_own():
+    rows = np.random.default_rng(0).normal(size=(400, 4)).astype(np.float32)
+    rows[1] = rows[0]
+    away, found = propagation.Descent(5).fit(rows).kneighbors()
+    exact = NearestNeighbors(n_neighbors=5, algorithm="brute").fit(rows)
+    assert found.shape == (400, 5) and not (found == np.arange(400)[:, None]).any()
+    assert (found[:, :, None] == exact.kneighbors()[1][:, None]).any(2).mean() > 0.95
+    assert np.allclose(away, np.linalg.norm(rows[:, None] - rows[found], axis=2), atol=1e-3)
+    others = rows[:7] + 0.01
+    near = propagation.Descent(5).fit(rows).kneighbors(others)[1]
+    assert (near[:, :, None] == exact.kneighbors(others)[1][:, None]).any(2).mean() > 0.9
