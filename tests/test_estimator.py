@@ -19,9 +19,10 @@ def digits():
     return images.astype(np.float32), OF_DIGIT[digit]
 
 
-@pytest.mark.parametrize(
-    ("estimator", "check"), list(estimator_checks_generator(PersonalizedClustering(n_clusters=3))), ids=str
-)
+CHECKS = list(estimator_checks_generator(PersonalizedClustering(n_clusters=3)))
+
+
+@pytest.mark.parametrize(("estimator", "check"), CHECKS, ids=[check.func.__name__ for _, check in CHECKS])
 def test_it_is_an_estimator_as_scikit_learn_checks_them(estimator, check):
     check(estimator)
 
