@@ -37,12 +37,15 @@ class Sorted:
         p: probability of every group for every image, float [N, G].
         around: the same as an image's nearest neighbours alone would have it, float [N, G].
         machine: the classifier that says so; None where labels were spread.
+        kept: of the placed images, the share that comes out right when they are held out; None where they are few.
+            These are images that were hard to tell, so for all images it is rather more.
     """
 
     placed: Neighbourhoods
     p: NDArray[np.float64]
     around: NDArray[np.float64]
     machine: Any = None
+    kept: float | None = None
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -121,12 +124,14 @@ class Sorter:
         images, each held out in turn: so it is with features in which most of what differs is not what was asked for.
         """
         images, which = placed.images, placed.which
-        machine = margins.fitted(self.rows[images], which) if self._machine_is_better(placed) else None
+        right = self._held_out(placed)
+        machine = margins.fitted(self.rows[images], which) if _clearly_more(right) else None
         if machine is None:
             p = self._spread(images, which, placed.count)
         else:
             p = margins.probabilities(machine, self.rows, placed.count).astype(np.float64)
-        return Sorted(placed, p, propagation.scaled(self.graph.weights @ p), machine)
+        kept = None if right is None else float(right[int(machine is not None)].mean())
+        return Sorted(placed, p, propagation.scaled(self.graph.weights @ p), machine, kept)
 
     def others(self, found: Sorted, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Probability of every group for images not looked at before, given their features: float [B, G]."""
@@ -142,20 +147,22 @@ class Sorter:
         machine = margins.fitted(self.rows[images], which)
         return margins.probabilities(machine, self.rows, count).astype(np.float64)
 
-    def _machine_is_better(self, placed: Neighbourhoods) -> bool:
-        from scipy.stats import binomtest
+    def _held_out(self, placed: Neighbourhoods) -> NDArray[np.bool_] | None:
+        """Which placed images spreading, and the machine, are right about when they are held out, bool [2, M].
+
+        None where a group has too few of them to hold some out.
+        """
         from sklearn.model_selection import StratifiedKFold
 
         images, which = placed.images, placed.which
         if placed.count < 2 or np.bincount(which).min() < FOLDS:
-            return False
+            return None
         right = np.zeros((2, len(images)), dtype=bool)
         for kept, out in StratifiedKFold(FOLDS, shuffle=True, random_state=self.seed).split(images, which):
             for own, learn in enumerate((self._spread, self._machine)):
                 p = learn(images[kept], which[kept], placed.count)
                 right[own, out] = p[images[out]].argmax(1) == which[out]
-        only, other = int((right[1] & ~right[0]).sum()), int((right[0] & ~right[1]).sum())
-        return only > other and float(binomtest(only, only + other, alternative="greater").pvalue) < CLEARLY
+        return right
 
     def next(self, found: Sorted | None, known: Known, number: int, count: int) -> Iterator[int]:
         """Images to place next, the most telling first.
@@ -190,6 +197,16 @@ class Sorter:
 @dataclass
 class _Asked:
     free: NDArray[np.bool_]
+
+
+def _clearly_more(right: NDArray[np.bool_] | None) -> bool:
+    """Whether the second row is right where the first is not more often than chance would have it (a sign test)."""
+    from scipy.stats import binomtest
+
+    if right is None:
+        return False
+    only, other = int((right[1] & ~right[0]).sum()), int((right[0] & ~right[1]).sum())
+    return only > other and float(binomtest(only, only + other, alternative="greater").pvalue) < CLEARLY
 
 
 def _axes(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from pcl import artifacts
 from pcl.errors import UserError
-from pcl.label import model
+from pcl.label import features, model
 from pcl.label.library import Library
 from pcl.label.overview import Group
 from pcl.label.session import Session
@@ -143,7 +143,8 @@ def _gallery(session: Session, library: Library, groups: list[Group], names: dic
         ]
         shown.append({"name": names[group.id], "pictures": pictures, "more": max(len(images) - SHOWN, 0)})
     page = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True).get_template("gallery.html")
-    return page.render(criterion=session.about.criterion, folder=library.folder.name, groups=shown)
+    said = {"criterion": session.about.criterion, "folder": library.folder.name, "groups": shown}
+    return page.render(**said, features=features.described(session.about.features))
 
 
 def _small(library: Library, image: int) -> str:

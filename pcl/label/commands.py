@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import webbrowser
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def label(
     _needs_extra()
     from pcl.label import carried, opening, server
     from pcl.label import demo as pictures
+    from pcl.label import features as looks
     from pcl.label import tty as here
     from pcl.label.library import Library
 
@@ -58,6 +60,7 @@ def label(
         session = opening.opened(place, library, _Shown())
         if replay is not None:
             progress.say(f"{carried.replay(session, library, replay)} answers heard again")
+        progress.say(looks.described(session.about.features))
         progress.say(f"{len(library.pictures) - len(session.gone):,} pictures; the session is kept in {place}")
         if tty:
             here.ask(session, library)
@@ -66,8 +69,8 @@ def label(
         def show(link: str) -> None:
             served.write_text(link, encoding="utf-8")
             progress.say(f"{link}\nctrl+c stops; every answer is kept")
-            if not quiet:
-                webbrowser.open(link)
+            if not quiet:  # aside: a browser in this terminal would keep the server from starting
+                threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
 
         server.serve(session, library, port=port, show=show)
 

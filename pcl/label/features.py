@@ -47,12 +47,13 @@ def of(library: Library, name: str, report: Report = silent) -> Rows:
     Raises:
         UserError: there are no such features, a package or weights are missing, or the disk is full.
     """
-    kind, count = kind_of(name), len(library.pictures)
+    count = len(library.pictures)
     path = library.place / "features" / f"{name.replace(':', '-').replace('/', '-')}-{VERSION}.npy"
     kept = _kept(path, count)
     done = 0 if kept is None else len(kept)
     if kept is not None and done == count:
-        return kept
+        return kept  # before the network is loaded, which takes seconds
+    kind = kind_of(name)
     private.private_folder(path.parent)
     parts = [] if kept is None else [kept]
     for step, first in enumerate(range(done, count, STEP), 1):

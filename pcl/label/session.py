@@ -375,12 +375,17 @@ class Session:
 
     def advice(self) -> str:
         """Whether further answers are worth giving, in words."""
-        shares = self.waiting.moved
-        if self.found is None:
+        shares, found = self.waiting.moved, self.found
+        if found is None:
             return ""
+        parts = [f"{self.in_doubt:,} pictures are in doubt"]
         if len(shares) == ROUNDS and max(shares) <= STILL:
-            return f"{max(shares):.1%} of the pictures moved in the last three rounds: you may stop"
-        return f"{self.in_doubt:,} pictures are still in doubt"
+            parts = [f"{max(shares):.1%} of the pictures moved in the last three rounds: you may stop"]
+        if found.kept is not None:
+            parts.append(
+                f"of the pictures that you answered about, {found.kept:.0%} would have been sorted right unasked"
+            )
+        return "; ".join(parts)
 
 
 class Clash(Contradiction):
