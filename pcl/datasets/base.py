@@ -106,6 +106,11 @@ class Dataset(ABC):
         """What stands for the content in the key: empty where the content is published and therefore fixed."""
         return ""
 
+    @property
+    def remark(self) -> str:
+        """What must be said wherever a number comes from these data; mostly nothing."""
+        return ""
+
     def training_images(self) -> int | None:
         """How many there are, as far as it can be said without reading an image; None: it cannot."""
         return self.per_class[0] * len(self.class_names) if self.per_class else None
@@ -143,7 +148,9 @@ class Dataset(ABC):
     def state(self) -> str | None:
         """Where the data are, in words; None where they are missing."""
         place = self.place()
-        return None if place is None else f"published files in {place}"
+        if place is None:
+            return None
+        return f"{place}: {self.remark}" if self.remark else f"published files in {place}"
 
     def guide(self) -> str:
         """What to get and where to put it."""

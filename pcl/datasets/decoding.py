@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +68,7 @@ def listed(head: str, lines: Sequence[str]) -> str:
     return "\n".join([head, *(f"  {line}" for line in lines[:LISTED]), *more])
 
 
-def decode(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
+def decode(file: Path | IO[bytes], size: int, channels: int) -> NDArray[np.uint8]:
     """One image, uint8 [channels, size, size], resized as a whole (bilinear, antialiased), without a crop.
 
     It is turned as its EXIF data say; what is transparent becomes white; 16-bit grey is brought to 8 bits.
@@ -82,7 +82,7 @@ def decode(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
     with warnings.catch_warnings():
         # Pillow warns of odd metadata in hundreds of ImageNet's files; the pixels are what counts here.
         warnings.simplefilter("ignore")
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             flat = plain(image).convert("RGB" if channels == 3 else "L")
             pixels = flat.resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(pixels).reshape(size, size, channels).transpose(2, 0, 1)

@@ -116,13 +116,15 @@ class Plan:
         return list({run.path: run for run in self._of(report)}.values())
 
     def remarks(self, report: str) -> list[str]:
-        """What must be said of the features that the runs behind one table or figure rest on."""
+        """What must be said of the data and features that the runs behind one table or figure rest on."""
         behind = {}
         todo = self.runs(report)
         while todo:
             run = todo.pop()
             if run.path not in behind:
-                behind[run.path] = [own.kind.remark for own in run.features if own.kind.remark]
+                behind[run.path] = [
+                    of for of in (run.data.dataset.remark, *(own.kind.remark for own in run.features)) if of
+                ]
                 todo += run.takes_from
         return sorted({remark for remarks in behind.values() for remark in remarks})
 
