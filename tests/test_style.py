@@ -179,7 +179,7 @@ STAGES = (
     ("report",),
     ("moved", "verify", "label"),
     ("estimator",),
-    ("options", "reporting", "reviewing"),
+    ("options", "reporting", "reviewing", "gpus"),
     ("skeleton", "cli", "__main__"),
 )
 RANK = {name: rank for rank, names in enumerate(STAGES) for name in names}
