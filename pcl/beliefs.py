@@ -145,6 +145,9 @@ class Beliefs:
         if len(best) > 1 and most <= 0:
             used = set(self.label) - {UNKNOWN}
             empty = [label for label in best if label not in used]
+            if self.clusters is None and own != UNKNOWN and votes[own] < most:
+                self._set(x, UNKNOWN)  # not with its own any more, and with nobody else for sure
+                return True
             if own != UNKNOWN or not empty or any(votes[label] >= 0 for label in used):
                 return False
             best = empty
@@ -173,6 +176,7 @@ class Beliefs:
             if label == own:
                 self._set(x, other)
         if self.clusters is None and self._value() > value:
+            self._ascend()
             return True
         merged = self._saved()
         suits = [max(v) if label == UNKNOWN else v[label] for v, label in zip(self._votes, self.label, strict=True)]

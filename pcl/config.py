@@ -234,7 +234,7 @@ class Config(Strict):
                     found[f"{base}+{strategy}"] = arm
         return found
 
-    @cached_property
+    @property
     def every_figure(self) -> dict[str, FigureSettings]:
         """All figures."""
         return self.figures | self.figures_on_request

@@ -76,7 +76,7 @@ class TestKeysAndTypes:
             ),
             (
                 lambda c: c.update(zzz=1),
-                "zzz: unknown key 'zzz'; known: arms, cross, datasets, figures, on_request, representations, ",
+                "zzz: unknown key 'zzz'; known: arms, cross, datasets, figures, figures_on_request, on_request, ",
             ),
         ],
     )

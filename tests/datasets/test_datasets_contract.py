@@ -19,7 +19,18 @@ def test_the_folder_is_the_registry() -> None:
     registry = datasets.registry()
     assert {name: cls.__module__ for name, cls in registry.items()} == {n: f"pcl.datasets.{n}" for n in registry}
     assert all(cls.reader() == name for name, cls in registry.items())
-    helpers = {"__init__", "base", "copies", "decoding", "download", "fingerprint", "pictures", "readers", "splits", "store"}
+    helpers = {
+        "__init__",
+        "base",
+        "copies",
+        "decoding",
+        "download",
+        "fingerprint",
+        "pictures",
+        "readers",
+        "splits",
+        "store",
+    }
     assert {path.stem for path in Path(datasets.__file__).parent.glob("*.py")} == set(registry) | helpers
 
 

@@ -141,7 +141,7 @@ class TestRounds:
         pairs = [(i, j) for _, i, j, _ in found]
         assert len(set(pairs)) == len(pairs) == session.known.spent
         assert session.known.spent == 11 or strategy == "cobra", "which asks as much as its super-instances take"
-        everywhere = registry.get("pcl.strategies", "Strategy", strategy).sees == "features"
+        everywhere = registry.get("pcl.strategies", "Strategy", strategy).sees in ("features", "network")
         assert all(i < j and (everywhere or {i, j} <= pool) for _, i, j, pool in found)
 
     def test_unsure_answers_are_made_up_for(self, adc):
