@@ -215,5 +215,6 @@ def _axes(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.fl
         return None
     from sklearn.decomposition import PCA
 
-    fitted = PCA(COMPONENTS, svd_solver="covariance_eigh").fit(rows)
+    # Exact components take seconds where there are thousands of columns, and a person waits.
+    fitted = PCA(COMPONENTS, svd_solver="randomized", random_state=0).fit(rows)
     return fitted.mean_.astype(np.float32), fitted.components_.astype(np.float32)
