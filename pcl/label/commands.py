@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import click
@@ -26,6 +29,7 @@ LISTED = 5  # files that were left out, in the terminal
 @click.option("--demo", is_flag=True, help="On pictures that the project brings.")
 @click.option("--tty", is_flag=True, help="Ask here instead of in a browser.")
 @click.option("--replay", type=layout.path, help="First hear the answers.jsonl of an export.")
+@click.option("--finetune", is_flag=True, help="Train a network of your own on the answers, beside the questions.")
 @click.option("--port", type=int, default=0, help="Of the page; any free one unless given.")
 @click.option("--quiet", is_flag=True, help="Open no browser; only print the link.")
 def label(
@@ -38,6 +42,7 @@ def label(
     demo: bool,
     tty: bool,
     replay: Path | None,
+    finetune: bool,
     port: int,
     quiet: bool,
 ) -> None:
@@ -62,17 +67,11 @@ def label(
             progress.say(f"{carried.replay(session, library, replay)} answers heard again")
         progress.say(looks.described(session.about.features))
         progress.say(f"{len(library.pictures) - len(session.gone):,} pictures; the session is kept in {place}")
-        if tty:
-            here.ask(session, library)
-            return
-
-        def show(link: str) -> None:
-            served.write_text(link, encoding="utf-8")
-            progress.say(f"{link}\nctrl+c stops; every answer is kept")
-            if not quiet:  # aside: a browser in this terminal would keep the server from starting
-                threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
-
-        server.serve(session, library, port=port, show=show)
+        with _beside(place) if finetune else nullcontext():
+            if tty:
+                here.ask(session, library)
+            else:
+                server.serve(session, library, port=port, show=_opener(served, quiet))
 
 
 @click.command()
@@ -124,6 +123,29 @@ def assign(session: Path, pictures: tuple[Path, ...], out: Path | None) -> None:
         click.echo(table, nl=False)
     else:
         artifacts.write(out, table)
+
+
+def _opener(served: Path, quiet: bool) -> Callable[[str], None]:
+    """What is done with the link once the server listens."""
+
+    def show(link: str) -> None:
+        served.write_text(link, encoding="utf-8")
+        progress.say(f"{link}\nctrl+c stops; every answer is kept")
+        if not quiet:  # aside: a browser in this terminal would keep the server from starting
+            threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
+
+    return show
+
+
+@contextmanager
+def _beside(place: Path) -> Iterator[None]:
+    """Train a network in a process of its own, as long as the session is open."""
+    process = subprocess.Popen([sys.executable, "-m", "pcl.label.tuning", str(place)], stdin=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _needs_extra() -> None:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcl import artifacts
-from pcl.errors import UserError
+from pcl import artifacts, seals
 from pcl.label import features
 from pcl.label.session import Session
 from pcl.neighbourhoods import Neighbourhoods
@@ -44,13 +43,11 @@ def assign(path: Path, pictures: Sequence[Path]) -> str:
     Raises:
         UserError: the model is damaged, or a file is no picture.
     """
-    try:
+    with seals.refusing(path, "make it anew with `pcl export`"):
         kept = artifacts.from_npz(path.read_bytes())
         names, placed = kept["names"].tolist(), Neighbourhoods(kept["images"], kept["which"], len(kept["names"]))
         sorter = Sorter.restored(kept["rows"], (kept["mean"], kept["axes"]) if len(kept["mean"]) else None)
         name = str(kept["features"])
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: no model, or a damaged one ({error}); make it anew with `pcl export`") from error
     p = sorter.others(sorter.sort(placed), features.of_files(list(pictures), name))
     likeliest = zip(pictures, p.argmax(1).tolist(), p.max(1).tolist(), strict=True)
     rows = [(str(file), names[own], round(sure, 4)) for file, own, sure in likeliest]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from pcl.constraints import Constraints, Contradiction
 from pcl.engine.known import Known
 from pcl.errors import UserError
-from pcl.label import events, overview, waiting
+from pcl.label import events, overview, tuning, waiting
 from pcl.label.about import checked, read, write
 from pcl.label.events import Event, Kind
 from pcl.label.groups import Change, Groups, merged, moved
@@ -60,6 +61,8 @@ class Session:
         self._columns: list[int] = []  # the founders of the groups that `found` tells of
         self._labels: NDArray[np.int64] | None = None
         self._stale = True
+        self._tuning = 0  # when the network beside was last looked at
+        self.tuned = False
         self.sorter = Sorter(features, self.about.clusters, seed)
         self._fold()
 
@@ -293,7 +296,8 @@ class Session:
         """Whether there is something to learn: a round of answers, a change of groups, or nobody waits."""
         with self.lock:
             few = sum(self._questions().open(entry) for entry in self.waiting.entries) < ROUND // 2
-            return self._stale or few or len(self.events) - self.waiting.answered >= ROUND
+            tuned = _changed(self.place / tuning.FILE) != self._tuning
+            return self._stale or few or tuned or len(self.events) - self.waiting.answered >= ROUND
 
     def fit(self) -> None:
         """Learn from the answers, and choose who is asked about next; answers may come in meanwhile.
@@ -309,6 +313,7 @@ class Session:
             groups, self._stale = self.groups, False
         found = self.sorter.sort(placed) if placed.count else None
         columns = [groups.of[int(members[0])] for members in placed.members()]
+        found, tuned = self._tuned(found, columns, groups)
         images = [image for image in self.sorter.next(found, known, number, waiting.AHEAD) if image not in self.gone]
         entries = [Entry(image=image, order=order(found, columns, image)) for image in images]
         if found is not None and owed > 0:
@@ -323,10 +328,19 @@ class Session:
             shares = self.waiting.moved + ([] if moved_now is None else [moved_now])
             others = [entry for entry in entries if not kept or entry.image != kept[0].image]
             self.waiting = Waiting(round=number + 1, answered=count, entries=kept + others, moved=shares[-ROUNDS:])
-            self.found, self._columns = found, columns
+            self.found, self._columns, self.tuned = found, columns, tuned
             waiting.write(self.place / "queue.json", self.waiting)
             if not founders:
                 self._group()
+
+    def _tuned(self, found: Sorted | None, columns: list[int], groups: Groups) -> tuple[Sorted | None, bool]:
+        """What the network that is trained beside (`pcl.label.tuning`) says, where it is right more often."""
+        self._tuning = _changed(self.place / tuning.FILE)
+        left = tuning.read(self.place) if self._tuning else None
+        if found is None or found.kept is None or left is None or left.kept <= found.kept:
+            return found, False
+        p = left.over(columns, groups.of) if len(left.p) == len(found.p) else None
+        return (found, False) if p is None else (replace(found, p=p, kept=left.kept), True)
 
     def _as_known(self) -> Known:
         unsure = [pair for pair, same in self.said.items() if same is None]
@@ -382,10 +396,16 @@ class Session:
         if len(shares) == ROUNDS and max(shares) <= STILL:
             parts = [f"{max(shares):.1%} of the pictures moved in the last three rounds: you may stop"]
         if found.kept is not None:
-            parts.append(
-                f"of the pictures that you answered about, {found.kept:.0%} would have been sorted right unasked"
-            )
+            who = "a network that learns from you" if self.tuned else "this"
+            parts.append(f"of the pictures you placed, {who} would have guessed {found.kept:.0%}")
         return "; ".join(parts)
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 class Clash(Contradiction):

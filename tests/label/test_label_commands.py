@@ -133,6 +133,9 @@ class TestExport:
         assert [row["group"] for row in by_session] == [row["group"] for row in by_export]
         groups = {row["file"].rpartition("/")[2].partition("-")[0]: row["group"] for row in by_export}
         assert len(set(groups.values())) == 3
+        whole = (tmp_path / "out" / "model.npz").read_bytes()
+        (tmp_path / "out" / "model.npz").write_bytes(whole[: len(whole) // 2])
+        assert "model.npz: damaged" in run("assign", tmp_path / "out", tmp_path / "more", fails=True)
         (tmp_path / "more" / "notes.txt").write_text("no picture")
         assert "notes.txt" in run("assign", folder, tmp_path / "more", fails=True)
 
