@@ -27,8 +27,8 @@ from pcl.neighbourhoods import Neighbourhoods
 from pcl.sorting import FOLDS, Sorter
 
 FILE = "tuned.npz"
-SIDE = 64  # pixels: suits on a card can still be told
-EPOCHS = 60
+SIDE = 48  # pixels: suits on a card can still be told, and an epoch of two thousand takes half a minute
+EPOCHS = 40
 SHOWN = 5  # epochs between two states that are left for the session
 NEW = 20  # answers after which training begins anew
 PAUSE = 2.0  # seconds
@@ -126,7 +126,7 @@ def _method(placed: Neighbourhoods, epochs: int) -> Any:
 
     settings = fixmatch.FixMatchSettings(
         image_size=SIDE,
-        backbone={"depth": 10, "width": 24, "stem": "small"},
+        backbone={"depth": 10, "width": 16, "stem": "small"},
         augmentation={"crop_area": (0.6, 1.0), "flip": 0.5, "mean": (0.5,), "std": (0.25,)},
         batch_size=64,
         labelled_batch=32,
