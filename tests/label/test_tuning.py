@@ -20,8 +20,8 @@ def test_it_learns_from_placed_pictures_what_the_groups_look_like(monkeypatch):
     images = noise.integers(0, 60, (len(KINDS), 3, 16, 16), dtype=np.uint8)
     images[np.arange(len(KINDS)), KINDS] += 150
     placed = np.array([0, 1, 2, 3, 4, 12, 13, 14, 15, 16, 17, 24, 25, 26, 27, 28, 29, 30])
-    states = list(tuning.trained(images, Neighbourhoods(placed, KINDS[placed], 3), [0, 12, 24], 0, epochs=30))
-    assert len(states) == 30 // tuning.SHOWN
+    states = list(tuning.trained(images, Neighbourhoods(placed, KINDS[placed], 3), [0, 12, 24], 0, epochs=60))
+    assert len(states) == 60 // tuning.SHOWN
     last = states[-1]
     np.testing.assert_allclose(last.p.sum(1), 1, rtol=1e-5)
     assert (last.p.argmax(1) == KINDS).mean() > 0.9
