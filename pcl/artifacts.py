@@ -86,6 +86,23 @@ def append(path: Path, content: str) -> None:
         raise _unwritable(path, error) from error
 
 
+def whole_lines(path: Path) -> bytes:
+    """The content of a file that grows by lines; a last line that a kill has cut short is removed from it.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if len(whole) < len(content):
+            with path.open("r+b") as file:
+                file.truncate(len(whole))
+    except OSError as error:
+        raise UserError(f"{path}: the answer log cannot be read ({error.strerror})") from error
+    return whole
+
+
 def _whole(file: io.FileIO, content: bytes) -> None:
     while content:
         content = content[file.write(content) :]

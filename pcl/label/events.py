@@ -59,15 +59,9 @@ def read(path: Path) -> list[Event]:
     """
     if not path.exists():
         return []
-    try:
-        content = path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            with path.open("r+b") as file:
-                file.truncate(len(whole))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    return [_parsed(path, number, line) for number, line in enumerate(whole.splitlines(), start=1)]
+    return [
+        _parsed(path, number, line) for number, line in enumerate(artifacts.whole_lines(path).splitlines(), start=1)
+    ]
 
 
 def _parsed(path: Path, number: int, line: bytes) -> Event:

@@ -94,13 +94,5 @@ def _reply(answer: log.Answer) -> Reply:
 
 
 def _whole_lines(path: Path) -> list[log.Answer]:
-    """The answers of a log; a last line that a kill has cut short is removed."""
-    try:
-        content = path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            with path.open("r+b") as file:
-                file.truncate(len(whole))
-    except OSError as error:
-        raise UserError(f"{path}: the answer log cannot be read ({error.strerror})") from error
+    artifacts.whole_lines(path)
     return log.read(path)
