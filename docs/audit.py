@@ -23,9 +23,9 @@ README = Path(__file__).parents[1] / "README.md"
 IN_README = re.compile(r"(<!-- methods -->\n\n)(?:\|.*\n)+")
 MADE = Path(__file__).parent / "results" / "demo" / "everything.csv"
 SAID = (
-    "Two seeds of the demo, mean ± standard deviation on test images, by `snakemake --cores 2 reports/everything.csv`. "
-    "All that ask have as many questions, but an answer to IDC, which of several prototypes an image is like, says more "
-    f"than one about a pair. {EXPLAINED}"
+    "Two seeds of the demo, mean ± standard deviation on test images, by "
+    "`snakemake --cores 2 reports/everything.csv`. All that ask have as many questions, but an answer to IDC, which of "
+    f"several prototypes an image is like, says more than one about a pair. {EXPLAINED}"
 )
 SIDE = f"\n## Side by side\n\n{textwrap.fill(SAID, 118)}\n\n<!-- demo: everything -->\n\n"
 GROUPS = ("asks nothing", "asks, and trains a network", "learns from answers, without a network of images")
