@@ -24,8 +24,8 @@ IN_README = re.compile(r"(<!-- methods -->\n\n)(?:\|.*\n)+")
 MADE = Path(__file__).parent / "results" / "demo" / "everything.csv"
 SAID = (
     "Two seeds of the demo, mean ± standard deviation on test images, by "
-    "`snakemake --cores 2 reports/everything.csv`. All that ask have as many questions, but an answer to IDC, which of "
-    f"several prototypes an image is like, says more than one about a pair. {EXPLAINED}"
+    "`snakemake --cores 2 reports/everything.csv`. All that ask have as many questions, but an answer to IDC, which "
+    f"of several prototypes an image is like, says more than one about a pair. {EXPLAINED}"
 )
 SIDE = f"\n## Side by side\n\n{textwrap.fill(SAID, 118)}\n\n<!-- demo: everything -->\n\n"
 GROUPS = ("asks nothing", "asks, and trains a network", "learns from answers, without a network of images")
