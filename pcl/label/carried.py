@@ -39,7 +39,7 @@ def export(session: Session, library: Library, out: Path, *, copy: bool) -> None
         UserError: there is no group, something is in the folder, or it cannot be written.
     """
     groups = session.shown()
-    if not groups or session.found is None:
+    if not groups or session.learning.found is None:
         raise UserError(f"{session.place}: no groups yet; answer a few questions first (`pcl label`)")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out}: is there already; name another folder, or empty this one")

@@ -114,7 +114,7 @@ def assign(session: Path, pictures: tuple[Path, ...], out: Path | None) -> None:
             library = Library.open(Path(about.read(place).folder), report=_Shown())
             found = opening.opened(place, library, _Shown())
             found.fit()
-            if found.found is None:
+            if found.learning.found is None:
                 raise UserError(f"{place}: no groups yet; answer a few questions first (`pcl label`)")
             file = Path(folder) / "model.npz"
             file.write_bytes(model.kept(found, carried.titles(found.shown())))
