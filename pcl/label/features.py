@@ -24,7 +24,7 @@ Rows = NDArray[np.float32]
 Kind = Callable[[Iterator[Pixels], int], Rows]
 VERSION = 2  # of what lies on disk; raised when the same pictures would have other features
 SIDE = 32
-MAPS: tuple[efficientnet.Map, ...] = ("middle", "late", "last")  # nobody knows how small what is meant may be
+STAGES = (3, 4, 6, 7, 9)  # of the network: what is meant may be a colour, a small sign, or the thing that is shown
 STEP = 256  # pictures that are read ahead, and between two reports
 SAVED = 8  # steps
 TIMM = "timm:"
@@ -98,7 +98,7 @@ def kind_of(name: str) -> Kind:
         return _pixels
     if name == "efficientnet":
         efficientnet.network()
-        return partial(efficientnet.embed, maps=MAPS)
+        return partial(efficientnet.embed, stages=STAGES)
     if name.startswith(TIMM):
         return pretrained.Model(name.removeprefix(TIMM)).embed
     near = did_you_mean(name, ["efficientnet", "pixels"])

