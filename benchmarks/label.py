@@ -14,7 +14,6 @@ What is counted are the pictures whose group follows from no answer.
 import argparse
 import json
 import os
-import re
 import shutil
 import statistics
 import subprocess
@@ -34,7 +33,7 @@ CARDS = {
     "deck": (400, lambda deck, suit, rank: deck),
 }
 SHAPES = {
-    "colour": (60, lambda colour, *others: colour),
+    "colour": (150, lambda colour, *others: colour),
     "shape": (60, lambda colour, shape, *others: shape),
     "filling": (40, lambda colour, shape, filling, *others: filling),
 }
@@ -125,7 +124,8 @@ def accuracy(groups: dict, of) -> float:
 
 def wanted(file: str, of) -> str:
     """What the person sees in a picture."""
-    return of(*re.split("__|-", Path(file).stem))
+    name = Path(file).stem
+    return of(*name.split("__" if "__" in name else "-"))
 
 
 if __name__ == "__main__":
