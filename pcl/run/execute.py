@@ -11,11 +11,14 @@ from typing import Any
 from pcl import datasets, numerics, progress
 from pcl.errors import UserError
 from pcl.folder import needed
+from pcl.methods.base import SharedStages
 from pcl.plan import Features, Run
+from pcl.plan.identities import Pretraining
 from pcl.provenance import peak_memory_mb, provenance
 from pcl.representations import store
 from pcl.representations.base import Rows, Source
 from pcl.run import inputs, scores
+from pcl.run.alone import alone
 from pcl.run.inputs import Labels
 
 
@@ -28,6 +31,11 @@ def pretrain(run: Run) -> Path:
     pretraining, shared = run.pretraining, run.method.pretraining
     if pretraining is None or shared is None:
         raise UserError(f"arm {run.arm}: its method has no pretraining")
+    with alone(pretraining.folder):
+        return _pretrain(run, pretraining, shared)
+
+
+def _pretrain(run: Run, pretraining: Pretraining, shared: SharedStages) -> Path:
     folder = pretraining.folder
     if folder.complete:
         progress.say(f"{folder.path}: complete, nothing to do")
@@ -53,6 +61,11 @@ def train(run: Run) -> Path:
     Raises:
         UserError: an input is missing, the budget exceeds the pairs there are, or training diverges.
     """
+    with alone(run.folder):
+        return _complete(run)
+
+
+def _complete(run: Run) -> Path:
     folder = run.folder
     if folder.complete:
         progress.say(f"{run.path}: complete, nothing to do")
