@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,9 @@ def _action(run: Run) -> dict[str, str]:
 def _paths(plan: Plan) -> Iterator[Path]:
     """Every file of a study that a step has written, but images and features."""
     for step in verify.of_study(plan):
-        if not any(step.last.is_relative_to(folder) for folder in LEFT_OUT):
-            own = step.place.rglob("*") if step.place.is_dir() else step.last.parent.glob(f"{step.place.stem}.*")
-            yield from (path for path in own if path.is_file() and path.name[0] != ".")
+        if any(step.last.is_relative_to(folder) for folder in LEFT_OUT):
+            continue
+        beside = step.last.parent
+        own = step.place.rglob("*") if step.place.is_dir() else beside.glob(f"{step.place.stem}.*")
+        metrics = (beside / "metrics" / step.place.stem).rglob("*")
+        yield from (path for path in chain(own, metrics) if path.is_file() and path.name[0] != ".")

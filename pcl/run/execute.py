@@ -11,7 +11,6 @@ from typing import Any
 from pcl import datasets, numerics, progress
 from pcl.errors import UserError
 from pcl.folder import needed
-from pcl.methods.base import SharedStages
 from pcl.plan import Features, Run
 from pcl.plan.identities import Pretraining
 from pcl.provenance import peak_memory_mb, provenance
@@ -28,30 +27,25 @@ def pretrain(run: Run) -> Path:
     Raises:
         UserError: the arm's method has none, an input is missing, or training diverges.
     """
-    pretraining, shared = run.pretraining, run.method.pretraining
-    if pretraining is None or shared is None:
+    pretraining = run.pretraining
+    if pretraining is None:
         raise UserError(f"arm {run.arm}: its method has no pretraining")
     with alone(pretraining.folder):
-        return _pretrain(run, pretraining, shared)
+        return _pretrain(run, pretraining)
 
 
-def _pretrain(run: Run, pretraining: Pretraining, shared: SharedStages) -> Path:
+def _pretrain(run: Run, pretraining: Pretraining) -> Path:
     folder = pretraining.folder
     if folder.complete:
         progress.say(f"{folder.path}: complete, nothing to do")
         return folder.path
-    from pcl.run import network
-
     started, last = time.monotonic(), pretraining.spec | {"seed": run.seed}
     if folder.trained:
         folder.write_last(last, folder.read_provenance())
         return folder.path
     folder.begin()
-    method, session = network.opened(run)
-    stages = [stage for stage in method.stages() if stage.pretraining]
-    network.through(run, method, session, stages, folder, inputs.labels(run))
-    network.write(folder, session, shared.parts)
-    folder.write_last(last, _provenance(run, session.device, started))
+    device = _together(run, "pretrain", inputs.labels(run))
+    folder.write_last(last, _provenance(run, device, started))
     return folder.path
 
 
@@ -130,9 +124,17 @@ def layer_of(run: Run, layer: str = "features", *, trained: bool = True) -> Rows
 
 def _train(run: Run, labels: Labels) -> Any:
     """Train a network; the device."""
+    return _together(run, "train", labels)
+
+
+def _together(run: Run, name: str, labels: Labels) -> Any:
+    """A step of `pcl.run.network` in as many processes as the study gives to a run."""
+    from pcl.engine import parallel
     from pcl.run import network
 
-    return network.train(run, labels).device
+    if run.devices > 1 and run.interactive:
+        raise UserError(f"arm {run.arm} asks a person, whom several processes cannot; set resources.devices to 1")
+    return parallel.together(run.devices, getattr(network, name), run, labels)
 
 
 def _cluster(run: Run, labels: Labels) -> str:

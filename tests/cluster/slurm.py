@@ -105,7 +105,7 @@ def _job_a_run(local: Path, cluster: Path) -> None:
     _run(words, cluster)
     _run(["dvc", "init", "--quiet", "--no-scm"], cluster)
     _run(["dvc", "repro", "runs"], cluster, SNAKEMAKE_PROFILE="slurm")
-    jobs = len(list((cluster / ".snakemake/slurm_logs").rglob("*.log")))
+    jobs = len(_run(["squeue", "-h", "-t", "all", "-o", "%i"], cluster).split()) - 1
     print(f"Snakemake and DVC through the plugin: {jobs} jobs")
     _compare(local, cluster)
 

@@ -187,7 +187,7 @@ def test_of_two_snakemakes_in_a_folder_the_second_is_told_and_the_first_loses_no
         time.sleep(0.01)
     second = clone.attempt("snakemake", "--cores", "1", target)
     assert not second.ok and not second.jobs and "Traceback" not in second.output
-    assert "cannot be locked" in second.output and "another Snakemake process" in second.output
+    assert "cannot be locked" in second.output and "no other Snakemake process" in second.output
     assert first.wait() == 0
     assert (clone / target).read_bytes() == (built / target).read_bytes()
 
