@@ -150,7 +150,7 @@ def _provenance(run: Run, device: Any, started: float) -> dict[str, Any]:
     torch = sys.modules.get("torch")
     return provenance(
         study=run.study,
-        device=_named(device),
+        device=_named(device, run.devices if run.method.network else 1),
         threads=torch.get_num_threads() if torch else int(os.environ.get("OMP_NUM_THREADS", 1)),
         **numerics.described(),
         seconds=round(time.monotonic() - started, 1),
@@ -159,10 +159,11 @@ def _provenance(run: Run, device: Any, started: float) -> dict[str, Any]:
     )
 
 
-def _named(device: Any) -> str:
-    """A device; of a GPU also what it is, since seconds mean nothing without."""
+def _named(device: Any, count: int) -> str:
+    """A device, or how many; of a GPU also what it is, since seconds mean nothing without."""
+    several = f"{count} × " if count > 1 else ""
     if getattr(device, "type", None) != "cuda":
-        return str(device)
+        return f"{several}{device}"
     import torch
 
-    return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{several}{device} ({torch.cuda.get_device_name(device)})"
