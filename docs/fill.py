@@ -65,10 +65,13 @@ def _score(names: list[str], row: Cells, column: str) -> str:
     head = column.strip("`")
     wanted = {"group": words["method"], "method": head} if "method" in words else {"arm": words.get("arm", head)}
     for name in names:
-        if words.get("orientation", _spec(name).orientation) != _spec(name).orientation:
+        spec = _spec(name)
+        orientation = words.get("orientation", spec.orientation)
+        if orientation not in spec.orientations:
             continue
         for found in _read(f"demo/{name}"):
             task = words["task"] if "task" in words else _only_task(found)
+            task = task if spec.beside is None else f"{task}, {orientation}"
             if all(found[key] == value for key, value in wanted.items()) and f"{task} ACC mean" in found:
                 mean, std = found[f"{task} ACC mean"], found[f"{task} ACC std"]
                 if std in (NOT_RUN, NO_VALUE):

@@ -87,6 +87,8 @@ class Table(Strict):
     split: Split = "test"
     metrics: Some[Metric] = Field(["nmi", "ari", "f", "acc"], description="its columns, in the order of the paper")
     budgets: Once[Count] = Field([], description="numbers of questions, each with its columns; the study's if empty")
+    seeds: Once[Count] = Field([], description="of its runs; the study's if empty")
+    described: bool = Field(False, description="with columns that say what each arm is and what it takes")
     wanted: float | None = Field(None, description="with budgets, the ACC whose price in answers the caption states")
     rows: Rows = Field(min_length=1, description="group heading -> arms, in the order of the table")
     titles: dict[str, str] = Field({}, description="arm -> its title in this table alone")

@@ -171,18 +171,18 @@ class TestNamesThatPointToNothing:
                 "representations.cc.layers: unknown key 'layers'; did you mean 'layer'?",
             ),
             (
-                lambda c: c["arms"]["cop-kmeans"].update(answers="dc"),
-                "arms.cop-kmeans.answers: no arm 'dc'; did you mean 'dcc'?",
+                lambda c: c["arms"]["cop-kmeans"].update(answers="sdc"),
+                "arms.cop-kmeans.answers: no arm 'sdc'; did you mean 'sdec'?",
             ),
             (
                 lambda c: c["tables"]["table5"]["rows"].update(More=["plc"]),
                 "tables.table5: no arm 'plc'; did you mean",
             ),
             (
-                lambda c: c["figures"]["fig4"].update(arms=["pcl", "dc"]),
-                "figures.fig4: no arm 'dc'; did you mean 'dcc'?",
+                lambda c: c["figures"]["fig4"].update(arms=["pcl", "sdc"]),
+                "figures.fig4: no arm 'sdc'; did you mean 'sdec'?",
             ),
-            (lambda c: c["figures"]["fig5"].update(arm="dc"), "figures.fig5: no arm 'dc'; did you mean 'dcc'?"),
+            (lambda c: c["figures"]["fig5"].update(arm="sdc"), "figures.fig5: no arm 'sdc'; did you mean 'sdec'?"),
             (
                 lambda c: demo(c)["budgets"].update(digits=1),
                 "studies.demo.budgets: no task of the study 'digits'; did you",

@@ -175,7 +175,7 @@ STAGES = (
     ("folder",),
     ("plan",),
     ("run",),
-    ("stats", "intervals", "inventory", "cost"),
+    ("stats", "intervals", "inventory", "cost", "sources"),
     ("report",),
     ("moved", "verify", "label"),
     ("crate",),

@@ -23,7 +23,7 @@ class COBRALabels(base.LearnerSettings):
 class Method(base.Learner):
     """Every image is in the cluster of its super-instance's medoid; a new one in that of the nearest medoid.
 
-    Source: van Craenendonck, Dumancic and Blockeel, IJCAI 2017.
+    Source: van Craenendonck, Dumancic and Blockeel, IJCAI 2017; edahelsinki/codac@bce4e51 for the number of groups.
     Differs: medoids about which the answers do not tell enough, where the budget ended early, go with the nearest
     image that has a cluster; so there are K clusters at most, which COBRA alone would not promise.
     """

@@ -50,7 +50,8 @@ class IDCSettings(base.Asking):
 class Method(base.AskingMethod):
     """Interactive deep clustering: "which of these prototypes, or none?", asked about images worth asking about.
 
-    Source: Liu et al., "Interactive Deep Clustering via Value Mining", NeurIPS 2024 (IDC), and its released code.
+    Source: Liu et al., "Interactive Deep Clustering via Value Mining", NeurIPS 2024 (IDC); reference code
+    XLearning-SCU/2024-NeurIPS-IDC@40d6c40.
     """
 
     version = 1

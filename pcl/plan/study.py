@@ -230,7 +230,8 @@ class Plan:
                 if (arm, task) in lacking:
                     continue
                 for budget in self.askable(task, orientation, arm, item.budgets) if item.budgets else [None]:
-                    yield from (self.run(task, orientation, arm, seed, budget) for seed in self.study.seeds)
+                    seeds = item.seeds or self.study.seeds
+                    yield from (self.run(task, orientation, arm, seed, budget) for seed in seeds)
         elif report in self.config.every_figure:
             yield from self.figure(report).runs()
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pcl.intervals import ENOUGH
+from pcl.report.tables.described import EXPLAINED
 from pcl.report.tables.filled import FilledTable, price
 from pcl.report.words import NEEDS_CLUSTERS, image_counts, numbers
 
@@ -22,6 +23,8 @@ def caption(table: FilledTable) -> list[str]:
             "seeds."
         )
         sentences.append("Closure: whether implied pairs are trained on.")
+    if table.described:
+        sentences.append(EXPLAINED)
     if table.open:
         sentences.append(
             f"Nobody says how many clusters there are. K found: clusters that have an image, mean over seeds; "

@@ -11,6 +11,7 @@ import pandas as pd
 from pcl import config, intervals, stats
 from pcl.errors import UserError, did_you_mean
 from pcl.plan import Plan
+from pcl.report.tables.described import COLUMNS, description
 from pcl.report.tables.paper import Published, published
 from pcl.report.words import NEEDS_CLUSTERS, NO_VALUE, NOT_RUN
 
@@ -48,6 +49,8 @@ class Row:
     questions: dict[str, Questions]
     found: dict[str, float]
     closure: str
+    described: dict[str, str]
+    """What it is, by column, where the table says so."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,11 @@ class FilledTable:
     """What params.yaml says of the arms."""
     open: set[str]
     """The tasks of which nobody knows how many clusters there are."""
+
+    @property
+    def described(self) -> tuple[str, ...]:
+        """The columns that say what each method is, if any."""
+        return COLUMNS if self.item.described else ()
 
     @property
     def asks(self) -> bool:
@@ -128,11 +136,12 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
             cells = _cells(own, arm, leads, printed.get(answering.get(arm, ""), {}), lacking)
             title = item.titles.get(arm, plan.config.every_arm[arm].title)
             found = own.groupby("task")["found"].mean().to_dict()
-            rows.append(Row(group, title, arm, cells, _questions(own), found, _closure(own)))
+            what = description(plan, name, arm) if item.described else {}
+            rows.append(Row(group, title, arm, cells, _questions(own), found, _closure(own), what))
         for row in paper.rows.get(group, {}):
             if paper.arms.get(row) not in item.arms:
                 cells = {place: Cell(published=printed[row].get(place)) for place in places}
-                rows.append(Row(group, row, None, cells, {}, {}, NOT_RUN))
+                rows.append(Row(group, row, None, cells, {}, {}, NOT_RUN, {}))
     shown = [task for task in tasks if task in paper.tasks]
     notes = dict.fromkeys(note for arm in item.arms if (note := plan.config.every_arm[arm].note))
     made = [task for task in tasks if task in set(frame["task"])]

@@ -20,7 +20,7 @@ HEADLINES = ("acc", "nmi")
 
 def to_csv(table: FilledTable) -> str:
     """One header row, one row per method, three to four columns per score."""
-    header = ["group", "method", "arm"]
+    header = ["group", "method", "arm", *table.described]
     for task in table.tasks:
         for metric in table.item.metrics:
             kinds = ["mean", "std", "n"] + (["published"] if task in table.published_tasks else [])
@@ -35,7 +35,7 @@ def to_csv(table: FilledTable) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     for row in table.rows:
-        values: list[Any] = [row.group, row.title, row.arm or NO_VALUE]
+        values: list[Any] = [row.group, row.title, row.arm or NO_VALUE, *_described(row, table)]
         for task in table.tasks:
             for metric in table.item.metrics:
                 cell = row.cells[task, metric]
@@ -58,7 +58,8 @@ def to_csv(table: FilledTable) -> str:
 def to_markdown(table: FilledTable, command: str) -> str:
     """A heading, the table and its caption."""
     header, body = _grid(table, bold=lambda text: f"**{text}**", escape=markdown)
-    lines = [header, ["---"] * 2 + ["---:"] * (len(header) - 2), *body]
+    words = 2 + len(table.described)
+    lines = [header, ["---"] * words + ["---:"] * (len(header) - words), *body]
     grid = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     below = markdown(" ".join(caption(table)))
     return f"## {markdown(table.item.title)}\n\n{grid}\n\n{below}\n\nMade by `{command}`.\n"
@@ -70,8 +71,9 @@ def to_latex(table: FilledTable, command: str) -> str:
     For a document of one column or two that loads `booktabs` and `graphicx`.
     """
     header, body = _grid(table, bold=lambda text: rf"\textbf{{{text}}}", escape=latex)
-    first, rules, column = ["", ""], [], 3
-    second = ["", "method"]
+    about = len(table.described)
+    first, rules, column = [""] * (2 + about), [], 3 + about
+    second = ["", "method", *map(latex, table.described)]
     for task in table.tasks:
         names = [METRIC_NAMES[metric] for metric in table.item.metrics]
         names += ["questions"] * table.asks + ["K found"] * (task in table.open)
@@ -100,7 +102,7 @@ def to_latex(table: FilledTable, command: str) -> str:
             rf"\label{{tab:{table.name}}}",
             r"\providecommand{\resizebox}[3]{#3}",
             r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
-            rf"\begin{{tabular}}{{ll{'r' * (len(header) - 2)}}}",
+            rf"\begin{{tabular}}{{{'l' * (2 + about)}{'r' * (len(header) - 2 - about)}}}",
             r"\toprule",
             " & ".join(first) + r" \\",
             " ".join(rules),
@@ -163,13 +165,13 @@ def _grid(
     table: FilledTable, bold: Callable[[str], str], escape: Callable[[str], str]
 ) -> tuple[list[str], list[list[str]]]:
     """The header and the rows of a table for reading."""
-    header = ["", "method"]
+    header = ["", "method", *table.described]
     for task in table.tasks:
         header += [f"{task} {METRIC_NAMES[metric]}" for metric in table.item.metrics]
         header += [f"{task} questions"] * table.asks + [f"{task} K found"] * (task in table.open)
     body = []
     for row in table.rows:
-        line = [escape(row.group), escape(row.title)]
+        line = [escape(text) for text in (row.group, row.title, *_described(row, table))]
         for task in table.tasks:
             for metric in table.item.metrics:
                 cell = row.cells[task, metric]
@@ -178,6 +180,10 @@ def _grid(
             line += [_asked(row, task, table)] * table.asks + [_found(row, task, table)] * (task in table.open)
         body.append(line + [row.closure] * table.asks)
     return header + ["closure"] * table.asks, body
+
+
+def _described(row: Row, table: FilledTable) -> list[str]:
+    return [row.described.get(column, NO_VALUE) for column in table.described]
 
 
 def _asked(row: Row, task: str, table: FilledTable) -> str:
