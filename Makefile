@@ -31,9 +31,9 @@ docs: env  ## the demo's tables, as they lie in reports/, into docs/results/ and
 	python docs/fill.py
 	python docs/audit.py
 
-notebook: env  ## docs/notebooks/*.ipynb from the scripts beside them, with what they show
+notebook: env  ## docs/notebooks/*.ipynb from the scripts beside them, with what they show; CARDS=FOLDER for cards
 	cd docs/notebooks && jupytext --quiet --to ipynb three_ways.py
-	cd docs/notebooks && PYTHONWARNINGS=ignore jupyter execute --inplace three_ways.ipynb
+	cd docs/notebooks && $(if $(CARDS),CARDS=$(abspath $(CARDS))) PYTHONWARNINGS=ignore jupyter execute --inplace three_ways.ipynb
 
 test: env  ## the tests, the pipeline at its smallest among them
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2

@@ -4,7 +4,11 @@ A scripted person opens the page in Chromium, looks at the names of the files, a
 
     python benchmarks/label.py ../shared/data/cards benchmarks/label.json
 
-The names are `deck__suit__rank.png`. What is counted are the pictures whose group follows from no answer.
+The names are `deck__suit__rank.png`. Without cards, it sorts the shapes of `pcl label --demo`:
+
+    python benchmarks/label.py demo out.json --share 0.5
+
+What is counted are the pictures whose group follows from no answer.
 """
 
 import argparse
@@ -22,11 +26,16 @@ from playwright.sync_api import Page, sync_playwright
 from scipy.optimize import linear_sum_assignment
 
 COURT = ("jack", "queen", "king")
-CRITERIA = {
+CARDS = {
     "court": (100, lambda deck, suit, rank: str(rank in COURT)),
     "colour": (200, lambda deck, suit, rank: "red" if suit in ("heart", "diamond") else "black"),
     "suit": (400, lambda deck, suit, rank: suit),
     "deck": (400, lambda deck, suit, rank: deck),
+}
+SHAPES = {
+    "colour": (150, lambda colour, *others: colour),
+    "shape": (60, lambda colour, shape, *others: shape),
+    "filling": (40, lambda colour, shape, filling, *others: filling),
 }
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 SHOWN = "before => document.body.dataset.shown !== undefined && document.body.dataset.shown !== before"
@@ -35,16 +44,16 @@ SHOWN = "before => document.body.dataset.shown !== undefined && document.body.da
 def main() -> None:
     """Label the folder once for every criterion, and write what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", type=Path)
+    parser.add_argument("pictures", help="a folder of cards, or demo")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--criteria", nargs="+", choices=CRITERIA, default=list(CRITERIA))
+    parser.add_argument("--criteria", nargs="+", choices=CARDS | SHAPES)
     parser.add_argument("--share", type=float, default=1.0, help="of each criterion's answers")
     given = parser.parse_args()
-    found = {}
+    criteria, found = SHAPES if given.pictures == "demo" else CARDS, {}
     with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-        for criterion in given.criteria:
-            answers, of = CRITERIA[criterion]
+        for criterion in given.criteria or criteria:
+            answers, of = criteria[criterion]
             found[criterion] = labelled(
                 browser, given.pictures, Path(home), criterion, int(answers * given.share), of
             )
@@ -53,10 +62,11 @@ def main() -> None:
     given.out.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def labelled(browser, pictures: Path, home: Path, criterion: str, answers: int, of) -> dict:
+def labelled(browser, pictures: str, home: Path, criterion: str, answers: int, of) -> dict:
     """One session from its start to the last answer."""
     start = time.perf_counter()
-    command = [sys.executable, "-m", "pcl", "label", str(pictures), "--criterion", criterion, "--quiet"]
+    which = "--demo" if pictures == "demo" else pictures
+    command = [sys.executable, "-m", "pcl", "label", which, "--criterion", criterion, "--quiet"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PCL_HOME": str(home)})
     try:
         link = next(line.strip() for line in server.stderr if line.startswith("http"))
@@ -114,7 +124,8 @@ def accuracy(groups: dict, of) -> float:
 
 def wanted(file: str, of) -> str:
     """What the person sees in a picture."""
-    return of(*Path(file).stem.split("__"))
+    name = Path(file).stem
+    return of(*name.split("__" if "__" in name else "-"))
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def write(path: Path, content: Content) -> None:
             with path.open("wb") as file:
                 _fill(file, content)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def sweep(folder: Path, name: str = "*") -> None:
@@ -62,7 +62,7 @@ def remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def append(path: Path, content: str) -> None:
@@ -83,7 +83,7 @@ def append(path: Path, content: str) -> None:
                     file.truncate(before)
                 raise
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def whole_lines(path: Path) -> bytes:
@@ -183,7 +183,8 @@ def _fill(file: BinaryIO, content: Content) -> None:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
-def _unwritable(path: Path, error: OSError) -> UserError:
+def unwritable(path: Path, error: OSError) -> UserError:
+    """The message on a file that the system does not let us write."""
     return UserError(
         f"{path}: cannot be written ({error.strerror}); nothing was lost, free the disk or change the rights and "
         "start again"

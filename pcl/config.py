@@ -182,6 +182,7 @@ class Resources(Strict):
     mem_mb: int = Field(2000, ge=1)
     runtime: int = Field(60, ge=1, description="minutes")
     gpu: int = Field(0, ge=0)
+    devices: int = Field(1, ge=1, description="among which every batch of a run is divided")
 
 
 class Study(Strict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ def fitted(rows: NDArray[np.float32], which: NDArray[np.int64], c: float = 10.0)
     """
     from sklearn.svm import SVC
 
+    # Many groups of few images are what a person may mean, and no regression. For good, since threads share filters.
+    warnings.filterwarnings("ignore", message="The number of unique classes is greater than 50%")
     return SVC(C=c).fit(rows, which)
 
 

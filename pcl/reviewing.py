@@ -67,5 +67,17 @@ def plan(ctx: click.Context, as_json: bool, study: str | None) -> None:
     click.echo(json.dumps(asdict(found), indent=2) if as_json else "\n".join(cost.words(found)))
 
 
-COMMANDS = (verify, compare, plan)
+@click.command()
+@click.argument("out", type=layout.path)
+@STUDY
+@click.pass_context
+def crate(ctx: click.Context, out: Path, study: str | None) -> None:
+    """Write a finished study to OUT, a .zip, as an RO-Crate: all that its numbers follow from but the images."""
+    from pcl import crate as crates
+
+    count = crates.write(plan_of(ctx, study), out, ctx.obj)
+    click.echo(f"{out}: {count} files of results and reports, and params.yaml and the workflow")
+
+
+COMMANDS = (verify, compare, plan, crate)
 """In the order in which they are listed."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcl import margins, neighbourhoods, propagation
+from pcl import seed as seeds
 from pcl.constraints import Constraints
 from pcl.engine.known import Known
 from pcl.errors import UserError
@@ -150,19 +151,18 @@ class Sorter:
     def _held_out(self, placed: Neighbourhoods) -> NDArray[np.bool_] | None:
         """Which placed images spreading, and the machine, are right about when they are held out, bool [2, M].
 
-        None where a group has too few of them to hold some out.
+        Images that are alone in their group are not among them. None where the others are few.
         """
-        from sklearn.model_selection import StratifiedKFold
-
         images, which = placed.images, placed.which
-        if placed.count < 2 or np.bincount(which).min() < FOLDS:
+        size = np.bincount(which, minlength=placed.count)
+        if (size > 1).sum() < 2 or size[size > 1].sum() < 2 * FOLDS:
             return None
-        right = np.zeros((2, len(images)), dtype=bool)
-        for kept, out in StratifiedKFold(FOLDS, shuffle=True, random_state=self.seed).split(images, which):
+        right, fold = np.zeros((2, len(images)), dtype=bool), _dealt(which, self.seed)
+        for kept, out in ((fold != own, fold == own) for own in range(FOLDS)):
             for own, learn in enumerate((self._spread, self._machine)):
                 p = learn(images[kept], which[kept], placed.count)
                 right[own, out] = p[images[out]].argmax(1) == which[out]
-        return right
+        return right[:, size[which] > 1]
 
     def next(self, found: Sorted | None, known: Known, number: int, count: int) -> Iterator[int]:
         """Images to place next, the most telling first.
@@ -197,6 +197,13 @@ class Sorter:
 @dataclass
 class _Asked:
     free: NDArray[np.bool_]
+
+
+def _dealt(which: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """A fold for each placed image, such that no group of two or more lies in one."""
+    fold, draws = np.empty(len(which), np.int64), seeds.numpy_generator(seed, "held out")
+    fold[np.lexsort((draws.random(len(which)), which))] = np.arange(len(which)) % FOLDS
+    return fold
 
 
 def _clearly_more(right: NDArray[np.bool_] | None) -> bool:

@@ -178,6 +178,7 @@ STAGES = (
     ("stats", "intervals", "inventory", "cost", "sources"),
     ("report",),
     ("moved", "verify", "label"),
+    ("crate",),
     ("estimator",),
     ("options", "reporting", "reviewing", "gpus"),
     ("skeleton", "cli", "__main__"),

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from pcl.engine import asking, device
+from pcl.engine import asking, device, parallel
 from pcl.engine.events import Epoch, Training
 from pcl.engine.rmsprop import RMSprop
 from pcl.engine.sampler import Batch
@@ -133,6 +133,7 @@ def step(
             group["lr"] = optimiser.lr * optimiser.schedule(batch.time)
     session.optimizer.zero_grad(set_to_none=True)
     stacked.sum().backward()
+    parallel.average_gradients(session.network)
     if optimiser.clip is not None:
         torch.nn.utils.clip_grad_norm_(session.network.parameters(), optimiser.clip)
     session.optimizer.step()

@@ -39,7 +39,7 @@ def export(session: Session, library: Library, out: Path, *, copy: bool) -> None
         UserError: there is no group, something is in the folder, or it cannot be written.
     """
     groups = session.shown()
-    if not groups or session.found is None:
+    if not groups or session.learning.found is None:
         raise UserError(f"{session.place}: no groups yet; answer a few questions first (`pcl label`)")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out}: is there already; name another folder, or empty this one")
@@ -67,8 +67,9 @@ def _fill(out: Path, session: Session, library: Library, groups: list[Group], *,
     for group in groups:
         own = out / "groups" / _safe(names[group.id])
         own.mkdir(parents=True)
-        for image in [*group.answered, *(image for image, _ in group.inferred)]:
-            file = library.file(image)
+        images = [*group.answered, *(image for image, _ in group.inferred)]
+        for image, path in [(each, path) for each in images for path in library.paths(each)]:
+            file = library.folder / path
             if not file.exists():
                 continue
             to = own / file.name
@@ -91,13 +92,12 @@ def titles(groups: list[Group]) -> dict[int, str]:
 
 
 def table(session: Session, library: Library, groups: list[Group]) -> str:
-    """A line per picture: file, group, confidence, and whether answers say so or it was inferred."""
+    """A line per file, exact copies too: file, group, confidence, and whether answers say so or it was inferred."""
     names = titles(groups)
     rows = [(image, names[group.id], 1.0, "answered") for group in groups for image in group.answered]
     rows += [(i, names[group.id], round(sure, 4), "inferred") for group in groups for i, sure in group.inferred]
-    return model.lines(
-        ["file", "group", "confidence", "from"], sorted((library.pictures[i].path, *rest) for i, *rest in rows)
-    )
+    files = sorted((path, *rest) for image, *rest in rows for path in library.paths(image))
+    return model.lines(["file", "group", "confidence", "from"], files)
 
 
 def _answers(session: Session, library: Library) -> Iterator[str]:
@@ -114,6 +114,7 @@ def replay(session: Session, library: Library, path: Path) -> int:
         UserError: the log cannot be read, or a line is none of its kind.
     """
     number_of = {picture.path: number for number, picture in enumerate(library.pictures)}
+    number_of |= {path: number for number in range(len(library.pictures)) for path in library.paths(number)}
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -114,7 +114,7 @@ def assign(session: Path, pictures: tuple[Path, ...], out: Path | None) -> None:
             library = Library.open(Path(about.read(place).folder), report=_Shown())
             found = opening.opened(place, library, _Shown())
             found.fit()
-            if found.found is None:
+            if found.learning.found is None:
                 raise UserError(f"{place}: no groups yet; answer a few questions first (`pcl label`)")
             file = Path(folder) / "model.npz"
             file.write_bytes(model.kept(found, carried.titles(found.shown())))
@@ -157,7 +157,13 @@ def _needs_extra() -> None:
 
 
 def _say_left_out(library: object) -> None:
-    left = library.left_out  # type: ignore[attr-defined]
+    copies = [item for item in library.left_out if item.original]  # type: ignore[attr-defined]
+    left = [item for item in library.left_out if not item.original]  # type: ignore[attr-defined]
+    if copies:
+        one = f"{copies[0].path} of {copies[0].original}"
+        progress.say(
+            f"exact copies: {len(copies)}, such as {one}; nobody is asked about them, they go with their originals"
+        )
     for item in left[:LISTED]:
         progress.say(f"left out: {item.path}: {item.reason}")
     if len(left) > LISTED:

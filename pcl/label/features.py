@@ -22,8 +22,9 @@ from pcl.representations import efficientnet
 Pixels = NDArray[np.uint8]
 Rows = NDArray[np.float32]
 Kind = Callable[[Iterator[Pixels], int], Rows]
-VERSION = 1  # of what lies on disk; raised when the same pictures would have other features
+VERSION = 2  # of what lies on disk; raised when the same pictures would have other features
 SIDE = 32
+STAGES = (6, 7, 9)  # of the network: what is meant may be a small sign, or the thing that is shown
 STEP = 256  # pictures that are read ahead, and between two reports
 SAVED = 8  # steps
 TIMM = "timm:"
@@ -97,7 +98,7 @@ def kind_of(name: str) -> Kind:
         return _pixels
     if name == "efficientnet":
         efficientnet.network()
-        return efficientnet.embed
+        return partial(efficientnet.embed, stages=STAGES)
     if name.startswith(TIMM):
         return pretrained.Model(name.removeprefix(TIMM)).embed
     near = did_you_mean(name, ["efficientnet", "pixels"])

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,19 @@ class Library:
             return thumbnails.large(self.file(image), self.pictures[image].sha256)
         return self.thumbnail(image).read_bytes()
 
+    def paths(self, image: int) -> list[str]:
+        """Where a picture lies in the folder: its own path, and those of exact copies; none where it is gone."""
+        own = self.pictures[image]
+        return [] if own.gone else [own.path, *self._copies.get(own.path, ())]
+
+    @cached_property
+    def _copies(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for item in self.left_out:
+            if item.original:
+                found.setdefault(item.original, []).append(item.path)
+        return found
+
     def thumbnailed(self, image: int) -> bool:
         """Whether a picture's thumbnail is there."""
         return _thumbnail(self.place, self.pictures[image].sha256).exists()
@@ -156,7 +170,7 @@ def _sorted_out(
         if about.reason:
             left.append(LeftOut(file.path, about.reason))
         elif (other := own.setdefault(about.sha256, file.path)) != file.path:
-            left.append(LeftOut(file.path, f"duplicate of {other}"))
+            left.append(LeftOut(file.path, f"duplicate of {other}", other))
     return own, left
 
 

@@ -19,12 +19,12 @@ from pcl.sorting import Sorter
 
 def kept(session: Session, names: Mapping[int, str]) -> bytes:
     """All that is needed to sort other pictures, as the bytes of an .npz that holds numbers and text only."""
-    found, sorter = session.found, session.sorter
+    found, sorter = session.learning.found, session.sorter
     assert found is not None
     axes = sorter.axes or (np.zeros(0, np.float32), np.zeros((0, 0), np.float32))
     return artifacts.as_npz(
         features=np.array(session.about.features),
-        names=np.array([names[session.column(own)] for own in range(found.placed.count)]),
+        names=np.array([names[session.learning.column(own, session.groups.of)] for own in range(found.placed.count)]),
         rows=sorter.rows,
         mean=axes[0],
         axes=axes[1],

@@ -22,10 +22,17 @@ KINDS = {
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file or folder that is passed over: its path below the folder, fit to be shown, and why."""
+    """A file or folder that is passed over.
+
+    Attributes:
+        path: below the folder, fit to be shown.
+        reason: why.
+        original: the path of the picture that it is an exact copy of, if it is one; it goes where that one goes.
+    """
 
     path: str
     reason: str
+    original: str = ""
 
 
 def checked(folder: Path) -> Path:

@@ -46,7 +46,9 @@ def question(session: Session) -> Shape | None:
         {"group": own, "name": titles[own], "members": nearest(session, asked.image, own, SAMPLE)}
         for own in asked.others
     ]
-    ahead = [entry.image for entry in islice(session.waiting.entries, 2 * AHEAD) if entry.image != asked.image]
+    ahead = [
+        entry.image for entry in islice(session.learning.waiting.entries, 2 * AHEAD) if entry.image != asked.image
+    ]
     return {
         "id": asked.id,
         "kind": asked.kind,
@@ -85,9 +87,9 @@ def status(session: Session) -> Shape:
         "groups": len(session.groups.founders),
         "clusters": session.about.clusters,
         "seconds_per_answer": median(paces) if paces else None,
-        "in_doubt": session.in_doubt,
-        "moved": session.waiting.moved,
-        "advice": session.advice(),
+        "in_doubt": session.learning.in_doubt(session.groups),
+        "moved": session.learning.waiting.moved,
+        "advice": session.learning.advice(session.groups),
         "saved": True,
     }
 

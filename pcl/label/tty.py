@@ -38,7 +38,9 @@ def ask(session: Session, library: Library) -> None:
                 session.fit()
             asked = session.question()
             if asked is None:
-                progress.say(f"nothing more to ask: {session.answered} answers, {session.advice()}")
+                progress.say(
+                    f"nothing more to ask: {session.answered} answers, {session.learning.advice(session.groups)}"
+                )
                 return
             _show(session, library, asked, sheet)
             key = next((key for key in typed if key in REPLIES or key in "bq"), "q")

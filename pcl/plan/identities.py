@@ -153,6 +153,7 @@ class Run:
     title: str
     clusters: int | None
     device: str
+    devices: int
     numerics: Numerics
     oracle: OracleChoice
     data: Data

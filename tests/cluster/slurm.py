@@ -1,14 +1,16 @@
 """A real Slurm on this machine runs a study, is robbed of its job, requeues it, and gives the bytes of a local run.
 
 By hand as root, where Debian's slurm-wlm and munge may be installed: `make cluster`. The daemons have a folder, a key
-and ports of their own, and are ended by their ids. The study is the smoke study's Table 2. The job is that of
-docs/cluster.md where Snakemake has no plugin for Slurm: all of Snakemake in one job.
+and ports of their own, and are ended by their ids. The study is the smoke study: its Table 2 in the job of
+docs/cluster.md for where Snakemake has no plugin for Slurm, and, where it has, every run in a job of its own.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -44,7 +46,7 @@ SelectTypeParameters=CR_Core
 AccountingStorageType=accounting_storage/none
 MinJobAge=3600
 KillWait=5
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 
@@ -58,43 +60,81 @@ def main() -> None:
     if CONF.exists():
         raise SystemExit(f"skipped, no Slurm was tried: {CONF} is another cluster's")
     with tempfile.TemporaryDirectory() as folder, _slurm(Path(folder)):
-        local, cluster = (_study(Path(folder) / name) for name in ("local", "cluster"))
-        _run(["snakemake", "--cores", "1", *_here(), TARGET], local)
-        job = _run(["sbatch", "--parsable", "--requeue", "--output=job.log", "job.sh"], cluster)
-        _wait("a first run", lambda: any((cluster / "results/runs").rglob("metrics.json")))
+        local = _study(Path(folder) / "local")
+        _run(["snakemake", "--cores", str(os.cpu_count())], local)
+        _one_job(local, _study(Path(folder) / "one"))
+        if importlib.util.find_spec("snakemake_executor_plugin_slurm"):
+            _job_a_run(local, _study(Path(folder) / "many"))
+        else:
+            print("not tried: a job for every run, since Snakemake's plugin is not installed (docs/cluster.md)")
+
+
+def _one_job(local: Path, cluster: Path) -> None:
+    """All of Snakemake in one job, which is requeued after its first run."""
+    (cluster / "job.sh").write_text(
+        f"#!/bin/bash\nsnakemake --cores 1 --unlock\nexec snakemake --cores $SLURM_CPUS_ON_NODE {TARGET}\n"
+    )
+    job = _run(["sbatch", "--parsable", "--requeue", "--output=job.log", "job.sh"], cluster)
+    _wait("a first run", lambda: any((cluster / "results/runs").rglob("metrics.json")))
+    _run(["scontrol", "requeue", job], cluster)
+    print(f"job {job}: killed after its first run, and requeued")
+    _wait("the end of the job", lambda: _state(job) not in ("PENDING", "RUNNING", "COMPLETING"))
+    if _state(job) != "COMPLETED":
+        raise SystemExit(f"job {job}: {_state(job)}\n{(cluster / 'job.log').read_text()[-4000:]}")
+    _compare(local, cluster)
+
+
+def _job_a_run(local: Path, cluster: Path) -> None:
+    """The plugin submits every run. Snakemake is killed, its jobs live on, one is requeued; DVC does the rest."""
+    profile = (ROOT / "workflow/profiles/slurm/profile.yaml").read_text()
+    (cluster / "slurm").mkdir()
+    (cluster / "slurm/profile.yaml").write_text(f"{profile}slurm-no-account: true\nslurm-status-command: squeue\n")
+    words = ["snakemake", "--profile", "slurm", TARGET]
+    log = (cluster / "driver.log").open("w")
+    driver = subprocess.Popen(words, cwd=cluster, env=_environment(), stdout=log, stderr=log, start_new_session=True)
+    _wait("a first run", lambda: any((cluster / "results/runs").rglob("metrics.json")) or driver.poll() is not None)
+    if driver.poll() is not None:
+        raise SystemExit(f"{' '.join(words)}: {(cluster / 'driver.log').read_text()[-4000:]}")
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+    running = _run(["squeue", "-h", "-t", "R", "-o", "%i"], cluster).split()
+    for job in running[:1]:
         _run(["scontrol", "requeue", job], cluster)
-        print(f"job {job}: killed after its first run, and requeued")
-        _wait("the end of the job", lambda: _state(job) not in ("PENDING", "RUNNING", "COMPLETING"))
-        if _state(job) != "COMPLETED":
-            raise SystemExit(f"job {job}: {_state(job)}\n{(cluster / 'job.log').read_text()[-4000:]}")
-        written = [
-            path for part in ("reports", "results/runs") for path in (local / part).rglob("*") if path.is_file()
-        ]
-        compared = [path.relative_to(local) for path in written if path.name != "provenance.json"]
-        other = [str(path) for path in compared if (local / path).read_bytes() != (cluster / path).read_bytes()]
-        if other or len(compared) < 10:
-            raise SystemExit(f"not the bytes of a local run: {', '.join(other) or 'too few files'}")
-        print(f"as in a local run, byte by byte: {len(compared)} files of reports/ and results/runs/")
+    print(f"Snakemake killed; its jobs go on: {', '.join(running) or 'none'}, the first of them requeued")
+    _run(["snakemake", "--unlock"], cluster)
+    _run(words, cluster)
+    _run(["dvc", "init", "--quiet", "--no-scm"], cluster)
+    _run(["dvc", "repro", "runs"], cluster, SNAKEMAKE_PROFILE="slurm")
+    jobs = len(_run(["squeue", "-h", "-t", "all", "-o", "%i"], cluster).split()) - 1
+    print(f"Snakemake and DVC through the plugin: {jobs} jobs")
+    _compare(local, cluster)
 
 
-def _here() -> list[str]:
-    return ["--snakefile", str(ROOT / "workflow/Snakefile")]
+def _compare(local: Path, cluster: Path) -> None:
+    """Hold reports and runs against a local build of the whole study."""
+    written = [path for part in ("reports", "results/runs") for path in (cluster / part).rglob("*") if path.is_file()]
+    compared = [path.relative_to(cluster) for path in written if path.name != "provenance.json"]
+    other = [str(path) for path in compared if (local / path).read_bytes() != (cluster / path).read_bytes()]
+    if other or len(compared) < 10:
+        raise SystemExit(f"not the bytes of a local run: {', '.join(other) or 'too few files'}")
+    print(f"as in a local run, byte by byte: {len(compared)} files of reports/ and results/runs/")
 
 
 def _study(folder: Path) -> Path:
-    """A folder with the smoke study and a job script."""
+    """A folder with the smoke study and the project's code."""
     folder.mkdir()
     shutil.copy(ROOT / "tests/params.smoke.yaml", folder / "params.yaml")
-    snakemake = f"snakemake --cores $SLURM_CPUS_ON_NODE {' '.join(_here())}"
-    (folder / "job.sh").write_text(f"#!/bin/bash\n{snakemake} --unlock\nexec {snakemake} {TARGET}\n")
+    for name in ("pcl", "workflow", "dvc.yaml"):
+        (folder / name).symlink_to(ROOT / name)
     return folder
 
 
-def _run(words: list[str], folder: Path) -> str:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        words, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
-    )
+def _environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", **more}
+
+
+def _run(words: list[str], folder: Path, **more: str) -> str:
+    done = subprocess.run(words, cwd=folder, env=_environment(**more), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(words)}: {done.stdout[-4000:]}{done.stderr[-4000:]}")
     return done.stdout.strip()
@@ -129,7 +169,7 @@ def _slurm(folder: Path) -> Iterator[None]:
         ports = [each.getsockname()[1] for each in sockets]
         host = socket.gethostname().partition(".")[0]
         CONF.parent.mkdir(exist_ok=True)
-        CONF.write_text(SETTINGS.format(host=host, folder=folder, ports=ports, cpus=os.cpu_count()))
+        CONF.write_text(SETTINGS.format(host=host, folder=folder, ports=ports, cpus=os.cpu_count(), memory=_memory()))
         stack.callback(CONF.unlink)
         for each in sockets:
             each.close()
@@ -144,6 +184,11 @@ def _slurm(folder: Path) -> Iterator[None]:
             lambda: "idle" in subprocess.run(["sinfo", "-h", "-o", "%t"], capture_output=True, text=True).stdout,
         )
         yield
+
+
+def _memory() -> int:
+    """MiB that jobs may ask for: all but a tenth, since Slurm takes a node down that has less than it was said to."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 9 // 10 // 2**20
 
 
 def _daemon(stack: ExitStack, folder: Path, words: list[str]) -> None:

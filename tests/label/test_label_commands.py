@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -122,6 +123,27 @@ class TestExport:
         run("export", folder, tmp_path / "out", "--copy")
         one = next((tmp_path / "out" / "groups").glob("*/red-00.png"))
         assert not one.is_symlink() and one.read_bytes() == (folder / "red-00.png").read_bytes()
+
+    def test_exact_copies_go_with_their_original_in_all_that_names_files(self, run, folder, tmp_path):
+        (folder / "more").mkdir()
+        for name in ("red-00.png", "copy.png"):
+            shutil.copy(folder / "red-00.png", folder / "more" / name)
+        (folder / "notes.txt").write_text("no picture")
+        said = run("label", folder, "--features", "pixels", "--tty", typed="q")
+        assert "exact copies: 2, such as more/red-00.png of more/copy.png" in said
+        assert "left out: notes.txt" in said and "left out: more" not in said
+        answered(run, folder)
+        run("export", folder, tmp_path / "out")
+        table = {row.pop("file"): row for row in rows((tmp_path / "out" / "assignments.csv").read_text())}
+        assert len(table) == 3 * shown.EACH + 2 and "notes.txt" not in table
+        assert table["more/red-00.png"] == table["more/copy.png"] == table["red-00.png"]
+        group = table["red-00.png"]["group"]
+        links = {
+            link.resolve().relative_to(folder).as_posix() for link in (tmp_path / "out/groups" / group).iterdir()
+        }
+        assert links == {file for file, row in table.items() if row["group"] == group}
+        page = (tmp_path / "out" / "gallery.html").read_text()
+        assert page.count("data:image/webp") == 3 * shown.EACH
 
     def test_more_pictures_are_sorted_without_questions(self, run, folder, tmp_path):
         answered(run, folder)

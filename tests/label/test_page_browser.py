@@ -154,6 +154,14 @@ class TestKeys:
         press(page, "Space")
         assert session.standing[-1].pairs[0][2] is None
 
+    def test_count_again_once_settings_are_left(self, page, served):
+        session, _ = served
+        page.get_by_role("button", name="Settings").click()
+        expect(page.locator('#settings input[name="clusters"]')).to_be_focused()
+        page.keyboard.press("Escape")
+        press(page, "n")
+        assert lines(session) == len(TRIANGLE) + 1
+
     def test_picture_is_seen_large_and_help_opens(self, page):
         for key, dialog in (("z", "#zoom"), ("?", "#help")):
             page.keyboard.press(key)

@@ -52,14 +52,14 @@ def answered(place):
 @pytest.mark.parametrize("kept", [0.0, 1.0])
 def test_its_word_counts_where_it_is_right_more_often(tmp_path, kept):
     session = answered(tmp_path)
-    assert session.found.kept is not None and 0 < session.found.kept < 1
+    assert session.learning.found.kept is not None and 0 < session.learning.found.kept < 1
     founders = session.groups.founders
     p = np.eye(3, dtype=np.float32)[KINDS][:, [KINDS[founder] for founder in founders]]
     tuning.write(tmp_path, Tuned(p, np.array(founders), kept))
     assert session.due
     session.fit()
-    assert session.tuned == bool(kept)
-    assert ("a network that learns from you" in session.advice()) == bool(kept)
+    assert session.learning.tuned == bool(kept)
+    assert ("a network that learns from you" in session.learning.advice(session.groups)) == bool(kept)
     if kept:
         assert all(
             len(set(KINDS[[*group.answered, *(i for i, _ in group.inferred)]])) == 1 for group in session.shown()

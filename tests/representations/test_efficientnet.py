@@ -41,6 +41,7 @@ def by_hand(weights, x):
         mean, var, gain, bias = (weights[f"{name}.{w}"] for w in ("running_mean", "running_var", "weight", "bias"))
         return F.batch_norm(x, mean, var, gain, bias, eps=1e-3)
 
+    seen = []
     x = F.relu6(normalised(convolved(x, "_conv_stem", 2), "_bn0"))
     blocks = [stride if i == 0 else 1 for repeats, stride, _ in STAGES for i in range(repeats)]
     sides = [side for repeats, _, side in STAGES for _ in range(repeats)]
@@ -53,8 +54,10 @@ def by_hand(weights, x):
         x = F.relu6(normalised(deep, f"{name}._bn1"))
         x = normalised(convolved(x, f"{name}._project_conv"), f"{name}._bn2")
         x = x + before if x.shape == before.shape else x
+        seen.append(x)
     x = F.relu6(normalised(convolved(x, "_conv_head"), "_bn1"))
-    return x, F.linear(x.mean((2, 3)), weights["_fc.weight"], weights["_fc.bias"])
+    ends = np.cumsum([repeats for repeats, *_ in STAGES]) - 1
+    return [*(seen[end] for end in ends), x], F.linear(x.mean((2, 3)), weights["_fc.weight"], weights["_fc.bias"])
 
 
 def photographs(size):
@@ -67,8 +70,10 @@ def test_every_weight_is_where_the_architecture_of_the_paper_wants_it(weights, s
     with torch.inference_mode():
         maps, classes = by_hand(weights, x)
         assert torch.allclose(network()(x), classes, atol=2e-3)
-    rows = embed(photographs(size), 2, size)
-    assert np.allclose(rows, torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1).numpy(), atol=2e-3)
+    rows = embed(photographs(size), 2, size, stages=range(2, 10))
+    pooled = [part for own in maps for part in (own.mean((2, 3)), own.amax((2, 3)))]
+    assert np.allclose(rows, torch.cat(pooled, 1).numpy(), atol=2e-3)
+    assert np.array_equal(embed(photographs(size), 2, size), rows[:, -2 * 1280 :])
 
 
 def test_no_weight_is_left_over_and_none_is_missing(weights):
@@ -97,14 +102,8 @@ def test_images_are_drawn_a_batch_at_a_time(monkeypatch):
     drawn, most = [], []
     monkeypatch.setattr(efficientnet, "_scaled", lambda batch: most.append(len(drawn)) or batch)
     monkeypatch.setattr(efficientnet, "BATCH", 2)
-
-    class Network:
-        num_features = 1
-
-        def forward_features(self, batch):
-            return torch.zeros(len(batch), 1, 1, 1)
-
-    monkeypatch.setattr(efficientnet, "network", Network)
+    monkeypatch.setattr(efficientnet, "network", lambda: None)
+    monkeypatch.setattr(efficientnet, "_maps", lambda _, batch: {efficientnet.LAST: torch.zeros(len(batch), 1, 1, 1)})
     images = (drawn.append(1) or image for image in repeat(np.zeros((2, 2, 3), np.uint8), 5))
     assert embed(images, 5, 32).shape == (5, 2) and most == [2, 4, 5]
 

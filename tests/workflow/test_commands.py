@@ -111,5 +111,37 @@ def test_prune_deletes_what_no_report_needs_and_nothing_else(copy):
     assert not (run.parents[1] / "00000000").exists()
 
 
+def test_a_crate_of_a_study_is_read_and_verified_elsewhere(built, tmp_path):
+    """By the package's own reader, and by `pcl verify`, without the images."""
+    rocrate = pytest.importorskip("rocrate.rocrate", reason="pip install rocrate: crates cannot be written")
+    assert "files of results and reports" in pcl(built, "crate", tmp_path / "study.zip")
+    crate = rocrate.ROCrate(tmp_path / "study.zip")
+    assert crate.mainEntity.id == "workflow/Snakefile"
+    runs = [entity for entity in crate.get_entities() if entity.type == "CreateAction"]
+    assert len(runs) == 17
+    for run in runs:
+        assert {"metrics.json", "assignments.npz"} <= {result.id.rpartition("/")[2] for result in run["result"]}
+        assert "seed" in run["name"] and run["startTime"] < run["endTime"]
+    elsewhere = type(built)(tmp_path / "elsewhere")
+    shutil.unpack_archive(tmp_path / "study.zip", elsewhere.path)
+    assert not (elsewhere / "results/data").exists() and (elsewhere / "reports/table3.csv").exists()
+    listed = {entity.id for entity in crate.data_entities}
+    there = {str(path.relative_to(elsewhere.path)) for path in elsewhere.path.rglob("*") if path.is_file()}
+    assert listed == there - {"ro-crate-metadata.json"}
+    assert "reports are right" in pcl(elsewhere, "verify", "reports", "results/runs")
+
+
+def test_snakemake_reports_on_a_finished_study(copy):
+    """A page of its own, by `snakemake --report`: offline, with every table and figure in it."""
+    copy.snakemake("--report", "report.html")
+    page = (copy / "report.html").read_text()
+    assert all(name in page for name in ("table3", "fig4.svg", "index.html", "pretrain"))
+
+
+def test_no_crate_of_a_study_that_is_not_finished(built, clone):
+    message = pcl(clone, "crate", "study.zip", fails=True)
+    assert "17 of 17 runs" in message and "run snakemake first" in message and not (clone / "study.zip").exists()
+
+
 def test_data_that_cannot_be_downloaded_say_how_to_get_them(built):
     assert "nothing that this command could download" in pcl(built, "data", "digits10", fails=True)

@@ -188,6 +188,22 @@ def test_a_kill_loses_an_epoch_at_most_and_no_byte(built, clone):
     assert not clone.snakemake(*targets).jobs
 
 
+def test_of_two_snakemakes_in_a_folder_the_second_is_told_and_the_first_loses_nothing(built, clone):
+    target = clone.metrics("digits10-2", "personalized", "pcl")
+    first = subprocess.Popen(
+        ["snakemake", "--cores", "1", target], cwd=clone.path, env=clone.environment, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not any((clone / "results").glob("**/checkpoint/state.pt")):
+        assert first.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    second = clone.attempt("snakemake", "--cores", "1", target)
+    assert not second.ok and not second.jobs and "Traceback" not in second.output
+    assert "cannot be locked" in second.output and "no other Snakemake process" in second.output
+    assert first.wait() == 0
+    assert (clone / target).read_bytes() == (built / target).read_bytes()
+
+
 def test_an_experiment_elsewhere_reports_its_own_numbers(built, copy):
     done = copy.dvc("exp", "run", "--temp", "--name", "hard", "-S", "arms.pcl-random.settings.strategy=hard")
     assert done.training == train("personalized", "pcl-random")

@@ -54,7 +54,8 @@ document.addEventListener("keydown", (event) => {
     if (!event.repeat) press(event, dialog);
     return;
   }
-  if (event.target.matches("input, textarea, select")) return;
+  // A dialog that was left keeps the focus of its field for a moment, or for good; nobody types there.
+  if (event.target.matches("input, textarea, select") && event.target.offsetParent) return;
   if (app.view === "groups" && !event.ctrlKey && !event.metaKey && walk(event)) return;
   const action = pressed(event);
   if (!action) return;
