@@ -118,7 +118,9 @@ def assign(session: Path, pictures: tuple[Path, ...], out: Path | None) -> None:
                 raise UserError(f"{place}: no groups yet; answer a few questions first (`pcl label`)")
             file = Path(folder) / "model.npz"
             file.write_bytes(model.kept(found, carried.titles(found.shown())))
-        table = model.assign(file, files)
+        table, left = model.assign(file, files)
+    for line in left:
+        progress.say(f"left out: {line}")
     if out is None:
         click.echo(table, nl=False)
     else:

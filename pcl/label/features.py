@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,6 @@ STAGES = (6, 7, 9)  # of the network: what is meant may be a small sign, or the 
 STEP = 256  # pictures that are read ahead, and between two reports
 SAVED = 8  # steps
 TIMM = "timm:"
-Where = TypeVar("Where")
 
 
 def default() -> str:
@@ -75,17 +73,27 @@ def described(name: str) -> str:
     return "Pictures were compared by their pixels, shrunk."
 
 
-def of_files(paths: Sequence[Path], name: str) -> Rows:
-    """Features [N, D] of picture files, which are seen as those of a library are.
+def of_files(paths: Sequence[Path], name: str) -> tuple[Rows, list[Path], list[str]]:
+    """Features of picture files, which are seen as those of a library are.
+
+    Returns:
+        features [N, D], the files that they are of [N], and a line for each of the others that says why it is none.
 
     Raises:
-        UserError: a file is no picture; or as `of`.
+        UserError: none of them is a picture; or as `of`.
     """
-    if not paths:
-        raise UserError("no pictures were named")
-    kind = kind_of(name)
-    steps = [paths[first : first + STEP] for first in range(0, len(paths), STEP)]
-    return np.concatenate([_of(own, _read, kind) for own in steps])
+    kind, found, seen, left = kind_of(name), list[Rows](), list[Path](), list[str]()
+    for step in (paths[first : first + STEP] for first in range(0, len(paths), STEP)):
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            read = dict(zip(step, pool.map(_read, step), strict=True))
+        pictures = {path: own for path, own in read.items() if not isinstance(own, thumbnails.Refused)}
+        left += [f"{path}: {why}" for path, why in read.items() if isinstance(why, thumbnails.Refused)]
+        if pictures:
+            found.append(kind(iter(pictures.values()), len(pictures)))
+            seen += pictures
+    if not seen:
+        raise UserError(f"no pictures to sort; {left[0]}" if left else "no pictures were named")
+    return np.concatenate(found), seen, left
 
 
 def kind_of(name: str) -> Kind:
@@ -105,9 +113,9 @@ def kind_of(name: str) -> Kind:
     raise UserError(f"features: no such{near}, or {TIMM}<model> for a model of timm whose weights are on this disk")
 
 
-def _of(wheres: Sequence[Where], read: Callable[[Where], Pixels], kind: Kind) -> Rows:
+def _of(images: Sequence[int], read: Callable[[int], Pixels], kind: Kind) -> Rows:
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return kind(pool.map(read, wheres), len(wheres))
+        return kind(pool.map(read, images), len(images))
 
 
 def _pixels(images: Iterator[Pixels], count: int) -> Rows:
@@ -124,11 +132,11 @@ def _seen(library: Library, image: int) -> Pixels:
     return library.array(image)
 
 
-def _read(path: Path) -> Pixels:
+def _read(path: Path) -> Pixels | thumbnails.Refused:
     try:
         return thumbnails.pixels(thumbnails.take(path).thumbnail)
     except thumbnails.Refused as error:
-        raise UserError(f"{path}: {error}") from error
+        return error
 
 
 def _keep(path: Path, parts: list[Rows]) -> Rows:

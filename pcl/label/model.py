@@ -33,25 +33,26 @@ def kept(session: Session, names: Mapping[int, str]) -> bytes:
     )
 
 
-def assign(path: Path, pictures: Sequence[Path]) -> str:
-    """A table of other pictures: file, group, confidence.
+def assign(path: Path, pictures: Sequence[Path]) -> tuple[str, list[str]]:
+    """A table of other pictures: file, group, confidence; and a line for each file that is left out, with the reason.
 
     Args:
         path: `model.npz` of an export.
         pictures: files.
 
     Raises:
-        UserError: the model is damaged, or a file is no picture.
+        UserError: the model is damaged, or no file is a picture.
     """
     with seals.refusing(path, "make it anew with `pcl export`"):
         kept = artifacts.from_npz(path.read_bytes())
         names, placed = kept["names"].tolist(), Neighbourhoods(kept["images"], kept["which"], len(kept["names"]))
         sorter = Sorter.restored(kept["rows"], (kept["mean"], kept["axes"]) if len(kept["mean"]) else None)
         name = str(kept["features"])
-    p = sorter.others(sorter.sort(placed), features.of_files(list(pictures), name))
-    likeliest = zip(pictures, p.argmax(1).tolist(), p.max(1).tolist(), strict=True)
-    rows = [(str(file), names[own], round(sure, 4)) for file, own, sure in likeliest]
-    return lines(["file", "group", "confidence"], rows)
+    rows, seen, left = features.of_files(pictures, name)
+    p = sorter.others(sorter.sort(placed), rows)
+    likeliest = zip(seen, p.argmax(1).tolist(), p.max(1).tolist(), strict=True)
+    sorted_ = [(str(file), names[own], round(sure, 4)) for file, own, sure in likeliest]
+    return lines(["file", "group", "confidence"], sorted_), left
 
 
 def pictures_in(paths: Sequence[Path]) -> list[Path]:

