@@ -215,9 +215,14 @@ class TestGroups:
         session, _ = served
         page.keyboard.press("s")
         target = page.locator(f'section.group[data-group="{shown.EACH}"]')
-        page.locator('[role="option"][data-image="1"]').drag_to(target.locator("header"))
-        expect(target.locator('[data-image="1"]')).to_be_visible()
-        assert session.groups.of[1] == session.groups.of[shown.EACH]
+        group = page.locator("section.group", has=page.locator('[data-image="1"]'))
+        options = group.get_by_role("option")
+        dragged = [int(options.nth(at).get_attribute("data-image")) for at in range(5)]
+        options.nth(0).click()
+        options.nth(4).click(modifiers=["Shift"])
+        options.nth(2).drag_to(target.locator("header"))
+        expect(page.get_by_role("status")).to_contain_text("5 pictures moved")
+        assert {session.groups.of[image] for image in dragged} == {session.groups.of[shown.EACH]}
         target.get_by_role("button", name="Merge").click()
         page.keyboard.press("1")
         expect(page.locator("section.group[data-group]")).to_have_count(1)
