@@ -41,7 +41,7 @@ else:
     files = sorted(demo.write(Path("shapes")).glob("*.png"))
     words = np.array([file.stem.split("-") for file in files])  # colour, shape, filling, size, number
     ways = {"colour": (words[:, 0], 150), "shape": (words[:, 1], 60), "filling": (words[:, 2], 40)}
-rows = features.of_files(files, "efficientnet")
+rows, *_ = features.of_files(files, "efficientnet")
 rows.shape
 
 # %% [markdown]

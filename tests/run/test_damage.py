@@ -251,17 +251,22 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(study, tmp_
 def test_two_trainings_of_one_run_at_once_end_in_the_bytes_of_one(study, tmp_path):
     """As where a driver was killed and its jobs live on: the second waits, and finds all done."""
     (run,) = (run for run in study.all_runs() if run.arm == "pcl")
-    shutil.copytree("results", tmp_path / "results", ignore=shutil.ignore_patterns("runs"))
-    shutil.copy("params.yaml", tmp_path)
+    for name in ("alone", "both"):
+        shutil.copytree("results", tmp_path / name / "results", ignore=shutil.ignore_patterns("runs"))
+        shutil.copy("params.yaml", tmp_path / name)
     words = [sys.executable, "-m", "pcl", "train", "digits10-2", "personalized", "pcl"]
     environment = {**os.environ, "PYTHONPATH": str(Path(execute.__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-    both = [
-        subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+    alone, *both = (
+        subprocess.Popen(words, cwd=tmp_path / name, env=environment, stderr=subprocess.PIPE, text=True)
+        for name in ("alone", "both", "both")
+    )
     said = sorted((process.communicate()[1] for process in both), key=len)
     assert [process.returncode for process in both] == [0, 0], said
     assert f"{run.path}: another process is at work in it; waiting" in said[0]
     assert f"{run.path}: complete, nothing to do" in said[0] and "epoch" not in said[0]
-    assert {path.name for path in (tmp_path / run.path).iterdir()} == {path.name for path in run.path.iterdir()}
-    for path in {*run.path.iterdir()} - {run.folder.provenance}:
-        assert (tmp_path / path).read_bytes() == path.read_bytes(), path
+    assert "epoch" in alone.communicate()[1] and alone.returncode == 0
+    one, two = (tmp_path / name / run.path for name in ("alone", "both"))
+    files = {path.name for path in one.iterdir()}
+    assert {path.name for path in two.iterdir()} == files
+    for name in files - {"provenance.json"}:
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
