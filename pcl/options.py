@@ -24,5 +24,8 @@ def plan_of(ctx: click.Context, study: str | None) -> Any:
 
 
 def use_threads(count: int) -> None:
-    """Torch and scikit-learn read the variable when they are imported, which is inside the commands."""
-    os.environ["OMP_NUM_THREADS"] = str(count)
+    """Torch and scikit-learn read the first variable when they are imported, which is inside the commands.
+
+    Numba reads the second, else takes a thread for every processor, and torch then has as many.
+    """
+    os.environ["OMP_NUM_THREADS"] = os.environ["NUMBA_NUM_THREADS"] = str(count)

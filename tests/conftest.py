@@ -7,8 +7,11 @@ import pytest
 
 from pcl import config, datasets, orientations, registry
 from pcl.methods.base import FrozenMethod, Learner
+from pcl.options import use_threads
 from pcl.plan import Plan
 from pcl.run import execute
+
+use_threads(1)  # of torch and numba in the tests' own process, as in that of a run
 
 METHODS = {name: registry.get("pcl.methods", "Method", name) for name in registry.names("pcl.methods", "Method")}
 

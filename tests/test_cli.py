@@ -194,9 +194,10 @@ class TestAsAProcess:
         assert self.run("-c", code).returncode == 0
 
     def test_the_threads_asked_for_are_those_of_torch(self):
-        """OpenMP reads its variable once, so it must be set before torch is imported."""
+        """OpenMP reads its variable once, so it must be set before torch is imported; numba sets it for all."""
         code = (
-            "from pcl import options; options.use_threads(1); import os, torch\n"
+            "from pcl import options; options.use_threads(1); import os, torch, numba\n"
+            "numba.get_num_threads()\n"
             "print(torch.get_num_threads(), os.environ['OMP_NUM_THREADS'])"
         )
         result = self.run("-c", code)
