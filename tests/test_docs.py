@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import json
 import re
 import shlex
 import subprocess
@@ -440,6 +441,33 @@ def test_every_mean_with_a_spread_says_which_table_it_is_from(page):
     text = re.sub(r"<!-- demo: [\w, -]+ -->\n\n(?:\|.*\n)+", "", page.read_text())
     text = re.sub(r"<!-- (demo|seeds): [^>]+ -->[^<]*<!-- /\1 -->", "", text)
     assert not re.findall(r"\d ± \d.*", text)
+
+
+def test_learning_curves_are_those_of_their_table_over_five_seeds(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs/results/curves")
+    curves = importlib.import_module("curves")
+    with (curves.HERE / "curves.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows and {row["n"] for row in rows} == {"5"}
+    assert curves.page(rows) == (curves.HERE / "README.md").read_text()
+
+
+def test_numbers_of_the_labelling_page_are_those_of_its_benchmark():
+    """Each row of the two tables of label.md, from the files that benchmarks/label.py wrote."""
+    text = (ROOT / "docs/label.md").read_text()
+    cards, sizes = (
+        json.loads((ROOT / "benchmarks" / name).read_text()) for name in ("label.json", "label-sizes.json")
+    )
+    for way, own in cards.items():
+        (row,) = re.findall(rf"^\| {way}\b.* \| (\d+) \| (\.\d+) \|$", text, re.M)
+        assert row == (str(own["answers"]), f"{own['accuracy']:.3f}".removeprefix("0")), way
+    for name, own in sizes.items():
+        (row,) = re.findall(rf"^\| {name} \| ([\d.]+) s \| (\d+) ms \| (\d+) ms \|$", text, re.M)
+        assert abs(float(row[0]) - own["first question, s"]) < 0.5, name
+        assert row[1:] == tuple(str(own[f"key to next picture, {what} ms"]) for what in ("median", "p95")), name
+    clocks = [[own[f"key to next picture, {what} ms"] for own in cards.values()] for what in ("median", "p95")]
+    said = " | ".join(f"{min(each)} to {max(each)} ms" for each in clocks)
+    assert f"| 1,751 cards | {cards['court']['first question, s']} s | {said} |" in text
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs/results/demo").glob("*.csv")), ids=lambda path: path.stem)
