@@ -164,7 +164,7 @@ STAGES = (
     ("datasets",),
     ("orientations",),
     ("constraints",),
-    ("neighbourhoods", "propagation", "margins", "representations"),
+    ("neighbourhoods", "propagation", "margins", "ridge", "representations"),
     ("oracles",),
     ("beliefs",),
     ("strategies", "losses"),
