@@ -164,7 +164,7 @@ STAGES = (
     ("datasets",),
     ("orientations",),
     ("constraints",),
-    ("neighbourhoods", "propagation", "margins"),
+    ("neighbourhoods", "propagation", "margins", "ridge"),
     ("oracles",),
     ("beliefs",),
     ("strategies", "losses"),
