@@ -48,7 +48,8 @@ def problems(config: Config) -> Iterator[str]:
 
 
 def _tables(config: Config) -> Iterable[tuple[str, Any]]:
-    return ("tables", config.tables), ("on_request", config.on_request), ("cross", config.cross)
+    made = (("cross", config.cross), ("switches", config.switches))
+    return ("tables", config.tables), ("on_request", config.on_request), *made
 
 
 def _missing(where: str, names: Iterable[str], known: Iterable[str], what: str) -> Iterator[str]:
