@@ -114,6 +114,13 @@ class Table(Strict):
         """The arms of every group, in the order of the table."""
         return [arm for arms in self.rows.values() for arm in arms]
 
+    @property
+    def against(self) -> dict[str, str]:
+        """Arm -> the first of its group; the first of a later group -> the first of the table."""
+        first, groups = self.arms[0], self.rows.values()
+        pairs = ((arm, first if arm == group[0] else group[0]) for group in groups for arm in group)
+        return {arm: base for arm, base in pairs if arm != base}
+
 
 class Cross(Strict):
     """A table of every given arm under every given strategy; made only when it is asked for by name."""
@@ -135,7 +142,7 @@ class Switches(Strict):
     orientation: str
     split: Split = "test"
     metrics: Some[Metric] = Field(["acc", "nmi"], description="its columns; rows go by the first")
-    arms: Annotated[Some[str], Field(max_length=2, min_length=2)]
+    arms: Annotated[list[str], Field(min_length=2, max_length=2), AfterValidator(each_once)]
 
 
 class FigureSettings(Strict):

@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pcl import layout, oracles, registry
+from pcl import layout, oracles, registry, switches
 from pcl.artifacts import key
 from pcl.config import Arm, Config, OracleChoice, Study, Switched, Table
 from pcl.errors import UserError, did_you_mean
@@ -110,6 +110,14 @@ class Plan:
         if place not in self._runs:
             self._runs[place] = self._resolve(*place)
         return self._runs[place]
+
+    def title(self, arm: str) -> str:
+        """An arm's title; of one with a setting as another arm has it, with the values of both."""
+        chosen = self._arm(arm)
+        if not isinstance(chosen, Switched):
+            return chosen.title
+        here, there = (switches.shown(self.settings(name), chosen.switch) for name in (chosen.base, chosen.other))
+        return f"{chosen.title}: {here} → {there}"
 
     def runs(self, report: str) -> list[Run]:
         """The runs behind one table or figure, each once."""
