@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pcl import datasets, numerics, progress
 from pcl.errors import UserError
@@ -19,6 +19,10 @@ from pcl.representations.base import Rows, Source
 from pcl.run import inputs, scores
 from pcl.run.alone import alone
 from pcl.run.inputs import Labels
+
+if TYPE_CHECKING:
+    from pcl.engine.session import Session
+    from pcl.methods.base import DeepMethod
 
 
 def pretrain(run: Run) -> Path:
@@ -109,17 +113,27 @@ def layer_of(run: Run, layer: str = "features", *, trained: bool = True) -> Rows
         layer: "features", what the heads see, or the name of a head.
         trained: the weights that the run has written; else those it began with.
     """
+    method, session = restored(run, trained=trained)
+
+    def rows(module: Any, images: Any) -> Any:
+        return method.layer(module, images, layer)
+
+    return {split: session.predict(rows, split).numpy() for split in session.images.splits}
+
+
+def restored(run: Run, *, trained: bool = True) -> tuple[DeepMethod, Session]:
+    """The method of a run and a session with the weights that it has written; else with those it began with.
+
+    Raises:
+        UserError: the images or the weights are missing or damaged.
+    """
     from pcl.run import network
 
     method, session = network.opened(run)
     if trained:
         run.folder.needed(run.folder.weights, run.arm)
         session.network.load_state_dict(run.folder.read_weights())
-
-    def rows(module: Any, images: Any) -> Any:
-        return method.layer(module, images, layer)
-
-    return {split: session.predict(rows, split).numpy() for split in session.images.splits}
+    return method, session
 
 
 def _train(run: Run, labels: Labels) -> Any:
