@@ -122,8 +122,8 @@ class Figure(base.Figure):
         return (
             f"{self.task}, {s.orientation} orientation, {counts}. Every trained network assigns them in the order of "
             f"the data set and in {s.orders} random ones, in batches of one size. Left: the share of images in "
-            "another cluster than in the order of the data set, one point an order. Right: ACC, a line from the least "
-            "to the most of a seed, with a point at the order of the data set."
+            "another cluster than in the order of the data set, one point an order. Right: ACC, a line from the "
+            "least to the most of a seed, with a point at the order of the data set."
         )
 
     def description(self, summary: pd.DataFrame, images: Images) -> str:
