@@ -452,6 +452,20 @@ def test_learning_curves_are_those_of_their_table_over_five_seeds(monkeypatch):
     assert curves.page(rows) == (curves.HERE / "README.md").read_text()
 
 
+MEASURED = [name for name in ("theorems", "reshuffled") if (ROOT / f"docs/results/{name}/README.md").exists()]
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_pages_of_what_was_measured_are_those_of_their_files(name, monkeypatch):
+    """Five seeds behind every row."""
+    monkeypatch.syspath_prepend(ROOT / "docs/results" / name)
+    made = importlib.import_module(name)
+    rows = rows_of(made.HERE / f"{name}.csv")
+    assert made.page(rows) == (made.HERE / "README.md").read_text()
+    groups = {tuple(row[key] for key in ("arm", "network", "answer") if key in row) for row in rows}
+    assert len({(row["seed"], *group) for group in groups for row in rows}) == 5 * len(groups)
+
+
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))

@@ -171,7 +171,7 @@ STAGES = (
     ("engine",),
     ("networks",),
     ("methods",),
-    ("sorting",),
+    ("sorting", "switches"),
     ("folder",),
     ("plan",),
     ("run",),

@@ -1,14 +1,17 @@
 """The loss of Theorems 3.2 and 3.3, against the equations written out by hand."""
 
 import csv
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pcl import artifacts, config, datasets, orientations
 from pcl.errors import UserError
 from pcl.intervals import Images
+from pcl.losses.constrained import pair_loss
 from pcl.plan import Plan
 from pcl.report import drawing
 from pcl.report.figures import theorems
@@ -88,6 +91,19 @@ def test_the_loss_is_that_of_the_equations_and_of_the_run_s_answers(workspace, p
     artifacts.write_arrays(OUT, **found | {"runs": np.array(["elsewhere"])})
     with pytest.raises(UserError, match="not of these runs"):
         figure.drawing(OUT)
+
+
+@pytest.mark.parametrize("twice", [0.9, 1.1])
+def test_a_first_cannot_link_raises_a_row_only_above_twice_the_mean(twice):
+    """What docs/results/theorems says of μ: both views of an image, in one row of the loss as printed."""
+    logits, none = torch.zeros(8, 8), torch.zeros(8, 8, dtype=torch.bool)
+    logits[0, [1, 5]] = math.log(1.5 * twice / (1 - twice / 2))
+    share = float(logits[0].exp()[1] / (2 * logits[0].exp().mean()))
+    assert share == pytest.approx(twice)
+    cannot = none.clone()
+    cannot[0, [1, 5]] = True
+    before, after = (pair_loss(logits, known, True, "paper")[0, 4] for known in (none, cannot))
+    assert (after > before) == (share > 1)
 
 
 def test_a_drawn_pair_is_told_by_its_labels_and_taken_back(workspace, planned):

@@ -1,4 +1,7 @@
-"""What Theorems 3.2 and 3.3 of PCL's paper say of its loss, measured on a run's own answers (docs/theorems.md)."""
+"""What Theorems 3.2 and 3.3 of PCL's paper say of its loss, measured on a run's own answers.
+
+docs/results/theorems/README.md says how what is measured relates to what is stated.
+"""
 
 from __future__ import annotations
 
@@ -192,7 +195,10 @@ class Figure(base.Figure):
 
 
 def _seen(session: Session) -> list[Seen]:
-    """Every fixed batch in two random views of each image, as the network gives them in evaluation."""
+    """Every fixed batch in two random views of each image, as the network gives them in evaluation.
+
+    Doubles, since one answer in many changes the loss by little more than a float can hold.
+    """
     import torch
 
     from pcl.networks.heads import both_views
@@ -203,7 +209,7 @@ def _seen(session: Session) -> list[Seen]:
         with torch.no_grad():
             z = both_views(network, [session.images.view(index, "standard", draw) for _ in range(2)])["z"]
         must, cannot = (torch.zeros(len(index), len(index), dtype=torch.bool, device=z.device) for _ in range(2))
-        found.append(Seen(index, torch.stack(list(z.chunk(2))), must, cannot))
+        found.append(Seen(index, torch.stack(list(z.double().chunk(2))), must, cannot))
     return found
 
 
