@@ -164,7 +164,7 @@ STAGES = (
     ("datasets",),
     ("orientations",),
     ("constraints",),
-    ("neighbourhoods", "propagation", "margins", "representations"),
+    ("neighbourhoods", "propagation", "margins", "ridge", "representations"),
     ("oracles",),
     ("beliefs",),
     ("strategies", "losses"),
@@ -180,7 +180,7 @@ STAGES = (
     ("moved", "verify", "label"),
     ("crate",),
     ("estimator",),
-    ("options", "reporting", "reviewing", "gpus"),
+    ("options", "reporting", "reviewing", "gpus", "warm"),
     ("skeleton", "cli", "__main__"),
 )
 RANK = {name: rank for rank, names in enumerate(STAGES) for name in names}
