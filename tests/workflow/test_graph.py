@@ -83,7 +83,7 @@ def test_one_table_needs_its_own_runs_only(checkout):
     assert needed.items() <= counts(done).items()
 
 
-@pytest.mark.parametrize("name", ["cross", "fixed", "everything", "occ-table2", "idc-table"])
+@pytest.mark.parametrize("name", ["cross", "switches", "fixed", "everything", "occ-table2", "idc-table"])
 def test_a_table_on_request_is_built_when_it_is_named(checkout, name):
     done = checkout.run("snakemake", "-n", f"reports/{name}.csv")
     assert counts(done)["train"] >= len({run.path for run in Plan(PARAMS).runs(name)})
