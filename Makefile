@@ -49,6 +49,7 @@ bench: env reports  ## what a training step, a question and a run with nothing t
 	OMP_NUM_THREADS=1 python benchmarks/step.py
 	OMP_NUM_THREADS=1 python benchmarks/answers.py
 	python benchmarks/noop.py
+	python benchmarks/start.py
 	python benchmarks/numerics.py
 
 MODULES ?= $(error name the files to be changed: MODULES="pcl/methods/cc.py")

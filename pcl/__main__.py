@@ -4,6 +4,7 @@ import atexit
 import gc
 
 from pcl import numerics
+from pcl.warm import asking
 
 
 def program() -> None:
@@ -12,6 +13,7 @@ def program() -> None:
     Importing torch and scikit-learn makes objects by the hundred thousand that live until the end. Python looks for
     garbage among them all the while, and once more before it exits: almost half of what starting a run costs.
     """
+    asking.elsewhere()
     gc.set_threshold(100_000)
     atexit.register(gc.freeze)
     numerics.hold()

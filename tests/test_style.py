@@ -180,7 +180,7 @@ STAGES = (
     ("moved", "verify", "label"),
     ("crate",),
     ("estimator",),
-    ("options", "reporting", "reviewing", "gpus"),
+    ("options", "reporting", "reviewing", "gpus", "warm"),
     ("skeleton", "cli", "__main__"),
 )
 RANK = {name: rank for rank, names in enumerate(STAGES) for name in names}

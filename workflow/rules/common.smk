@@ -13,7 +13,7 @@ ROOT = Path(workflow.basedir).parent
 sys.path.insert(0, str(ROOT))  # pcl from beside this folder, installed or not
 
 from pcl import config as configuration
-from pcl import inventory, layout
+from pcl import inventory, layout, warm
 from pcl.errors import UserError
 from pcl.plan import Plans
 
@@ -154,5 +154,6 @@ def figures(at):
     return [f"reports/{at}{name}.svg" for name in reports(at, CONFIG.figures)]
 
 
+warm.offer(os.environ)
 shell.prefix(pcl_of_this_folder().replace("{", "{{").replace("}", "}}"))  # single braces would be filled in
 inventory.date_back([layout.RESULTS, "reports"], ["params.yaml", *code("**/*")])
