@@ -45,8 +45,8 @@ def hold() -> None:
 
 
 def spare_narrow_networks() -> None:
-    """Keep oneDNN from the kernels of `NARROWEST`, which it takes by itself where the processor has no AVX-512."""
-    if _x86() and "avx512bw" not in _flags():
+    """Unless numerics are portable: keep oneDNN from the kernels of `NARROWEST`, its choice where there is no AVX-512."""
+    if _x86() and os.environ.get(CHOSEN) != "portable" and "avx512bw" not in _flags():
         os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX"
 
 
