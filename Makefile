@@ -63,8 +63,14 @@ mutants: env .mutants/bin/mutmut  ## changes of MODULES, one at a time, that no 
 	.mutants/bin/pip install --quiet --disable-pip-version-check mutmut==3.8.1
 	echo $(abspath $(VENV))/lib/python3.11/site-packages > .mutants/lib/python3.11/site-packages/project.pth
 
-cluster: env  ## a study on a real Slurm of this machine, killed and requeued, against a local run; needs root
-	OMP_NUM_THREADS=1 python tests/cluster/slurm.py
+STUDY ?= smoke
+
+cluster: env .cluster/snakemake_executor_plugin_slurm  ## a study on a Slurm of this machine, killed and requeued; STUDY=short: two runs
+	PYTHONPATH=$(abspath .cluster) OMP_NUM_THREADS=1 python tests/cluster/slurm.py $(STUDY)
+
+.cluster/snakemake_executor_plugin_slurm:
+	-pip install --quiet --disable-pip-version-check --no-deps --target .cluster \
+		snakemake-executor-plugin-slurm==2.8.0 snakemake-executor-plugin-slurm-jobstep==0.6.1
 
 golden: env  ## what every processor must give (tests/golden/), after a change that is meant to move numbers
 	OMP_NUM_THREADS=1 python tests/golden/runs.py tests/golden/runs.json

@@ -37,9 +37,17 @@ def hold() -> None:
 
     Only where the processor is an x86-64; on others there is but one kind. Libraries that are loaded do not see it.
     """
-    if os.environ.get(CHOSEN) != "native" and _x86():
+    if os.environ.get(CHOSEN) == "native":
+        spare_narrow_networks()
+    elif _x86():
         os.environ.update(PORTABLE)
         os.environ[CHOSEN] = "portable"
+
+
+def spare_narrow_networks() -> None:
+    """Unless numerics are portable: keep oneDNN from the kernels of `NARROWEST`, its choice where there is no AVX-512."""
+    if _x86() and os.environ.get(CHOSEN) != "portable" and "avx512bw" not in _flags():
+        os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX"
 
 
 def want(numerics: Numerics) -> None:

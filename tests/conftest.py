@@ -1,15 +1,19 @@
 """Small things that many tests need. Nothing here touches the network or the project's own results."""
 
-import shutil
-from pathlib import Path
+from pcl import numerics
 
-import pytest
+numerics.spare_narrow_networks()  # which many tests train
 
-from pcl import config, datasets, orientations, registry
-from pcl.methods.base import FrozenMethod, Learner
-from pcl.options import use_threads
-from pcl.plan import Plan
-from pcl.run import execute
+import shutil  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+
+from pcl import config, datasets, orientations, registry  # noqa: E402
+from pcl.methods.base import FrozenMethod, Learner  # noqa: E402
+from pcl.options import use_threads  # noqa: E402
+from pcl.plan import Plan  # noqa: E402
+from pcl.run import execute  # noqa: E402
 
 use_threads(1)  # of torch and numba in the tests' own process, as in that of a run
 

@@ -54,7 +54,7 @@ def test_loss_and_gradient_are_those_of_the_joint_batch(workspace, divided):
     for alone, both in zip(first_steps(run), parallel.together(2, first_steps, run), strict=True):
         assert alone.keys() == both.keys() and len(alone) > 50
         for name, value in alone.items():
-            near = 1e-5 * float(value.abs().max() + 1)
+            near = 1e-4 * float(value.abs().max() + 1)
             torch.testing.assert_close(both[name], value, rtol=1e-3, atol=near, msg=name)
         assert float(alone["gradient of backbone.conv1.weight"].abs().max()) > 1e-3
 
