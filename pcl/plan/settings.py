@@ -21,8 +21,9 @@ def arm_of(config: Config, name: str) -> Arm:
 
 def method_of(config: Config, arm: str) -> type[Method]:
     """The method of an arm; raises UserError where there is no such arm or method."""
+    name = arm_of(config, arm).method
     try:
-        method: type[Method] = registry.get("pcl.methods", "Method", arm_of(config, arm).method)
+        method: type[Method] = registry.get("pcl.methods", "Method", name)
     except UserError as error:
         raise UserError(f"arms.{arm}.method: {error}") from error
     return method
