@@ -7,6 +7,7 @@ numerics.spare_narrow_networks()  # which many tests train
 import shutil  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 
 from pcl import config, datasets, orientations, registry  # noqa: E402
@@ -15,6 +16,8 @@ from pcl.options import use_threads  # noqa: E402
 from pcl.plan import Plan  # noqa: E402
 from pcl.run import execute  # noqa: E402
 
+hypothesis.settings.register_profile("unhurried", deadline=None)  # others may use the same processor
+hypothesis.settings.load_profile("unhurried")
 use_threads(1)  # of torch and numba in the tests' own process, as in that of a run
 
 METHODS = {name: registry.get("pcl.methods", "Method", name) for name in registry.names("pcl.methods", "Method")}

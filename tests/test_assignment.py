@@ -4,12 +4,10 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pcl.assignment import assign
-
-unhurried = settings(deadline=None)
 
 
 def draw_instance(rng, things, clusters, edges):
@@ -49,7 +47,6 @@ def rated(costs, edges, seed=0, **others):
 
 
 class TestTwoClusters:
-    @unhurried
     @given(instances(2))
     def test_the_cheapest_colouring_is_found_where_there_is_one(self, instance):
         fewest, least = naive(*instance)
@@ -59,7 +56,6 @@ class TestTwoClusters:
         if fewest == 0:
             assert cost == pytest.approx(least)
 
-    @unhurried
     @given(instances(2))
     def test_also_where_costs_tie(self, instance):
         costs, edges = np.round(instance[0]), instance[1]
@@ -88,7 +84,6 @@ class TestTwoClusters:
 
 @pytest.mark.parametrize("clusters", [3, 4])
 class TestMoreClusters:
-    @unhurried
     @given(seed=st.integers(0, 2**32), things=st.integers(1, 6), edges=st.integers(0, 12))
     def test_no_more_edges_are_violated_than_must_be(self, clusters, seed, things, edges):
         costs, pairs = draw_instance(np.random.default_rng(seed), things, clusters, edges)
@@ -97,7 +92,6 @@ class TestMoreClusters:
         assert violated == fewest
         assert cost >= least - 1e-9
 
-    @unhurried
     @given(seed=st.integers(0, 2**32))
     def test_one_edge_costs_the_least_that_it_can(self, clusters, seed):
         costs, pairs = np.random.default_rng(seed).random((3, clusters)), np.array([[0, 2]])
@@ -113,7 +107,6 @@ class TestMoreClusters:
 
 
 @pytest.mark.parametrize("clusters", [2, 3, 4])
-@unhurried
 @given(seed=st.integers(0, 2**32))
 def test_no_move_of_one_thing_is_better(clusters, seed):
     costs, edges = draw_instance(np.random.default_rng(seed), 15, clusters, 25)
@@ -126,7 +119,6 @@ def test_no_move_of_one_thing_is_better(clusters, seed):
 
 
 class TestDeadEnds:
-    @unhurried
     @given(seed=st.integers(0, 2**32))
     def test_a_wheel_needs_no_repair(self, seed):
         """A ring of 30 and a hub: three clusters are just enough, if what has the fewest left comes first."""
@@ -159,7 +151,6 @@ class TestDeadEnds:
 
 
 class TestWithoutConflict:
-    @unhurried
     @given(instances(3))
     def test_everything_gets_its_cheapest_cluster(self, instance):
         costs, edges = instance
@@ -175,7 +166,6 @@ class TestWithoutConflict:
             assert (labels.tolist(), violated) == ([0] * things, 0)
 
 
-@unhurried
 @given(instances(3))
 def test_the_same_draws_give_the_same_labels(instance):
     first, again = (assign(*instance, np.random.default_rng(7))[0].tolist() for _ in range(2))

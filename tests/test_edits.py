@@ -64,7 +64,7 @@ def planned(content, path):
     return plans
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(edit=edits())
 def test_it_is_refused_by_its_key_or_every_run_is_planned(tmp_path_factory, edit):
     path, content = edit

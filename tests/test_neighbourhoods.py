@@ -3,7 +3,7 @@
 from itertools import combinations, product
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pcl import neighbourhoods
@@ -43,7 +43,6 @@ def by_hand(constraints, clusters):
 
 
 @given(answered())
-@settings(deadline=None)
 def test_are_those_of_the_definition(case):
     _, answers, clusters = case
     constraints = Constraints.fold(9, answers)
@@ -56,7 +55,6 @@ def test_are_those_of_the_definition(case):
 
 
 @given(answered())
-@settings(deadline=None)
 def test_no_two_clusters_share_one_and_the_last_is_implied(case):
     """With all three known clusters found, an image known to differ from two is in the third."""
     truth, answers, _ = case

@@ -140,7 +140,7 @@ class TestKeys:
         """Words, machines, what else is in the file, and values that are the defaults anyway."""
         assert moved(content, edit) == set()
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(data=st.data())
     def test_every_setting_of_every_arm_is_in_its_key(self, content, data):
         """Whatever number or switch is changed, the run moves, and with it nothing else."""

@@ -192,7 +192,7 @@ class TestBatches:
         augment.unaugmented(pixels, 6, STRONG)
         assert torch.equal(pixels, before)
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(st.data())
     def test_views_are_pixels_whatever_the_recipe(self, data):
         unit, strength = (st.floats(0, most).map(lambda x: round(x, 6)) for most in (1, 2))

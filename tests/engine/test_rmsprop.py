@@ -11,7 +11,7 @@ from pcl.engine.rmsprop import RMSprop
 
 
 @given(st.integers(0, 2**16), st.sampled_from([0.0, 0.1]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_steps_are_torch_s(seed, decay):
     """Zero and very small gradients among them; a weight without a gradient stays as it is."""
     g = torch.Generator().manual_seed(seed)

@@ -288,7 +288,7 @@ class TestBatches:
         view(pixels, 8, recipe(0.5), generator())
         assert torch.equal(pixels, before)
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(st.integers(3, 20), st.integers(3, 20), st.sampled_from([1, 3]), st.floats(0, 1), st.integers(0, 99))
     def test_views_are_pixels_whatever_the_sizes(self, view, stored, size, channels, flip, seed):
         found = view(images(6, channels, stored, seed), size, recipe(flip), generator(seed))

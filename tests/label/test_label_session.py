@@ -191,7 +191,7 @@ act = some.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=some.lists(act, max_size=25))
 def test_whatever_a_person_does_holds_and_is_the_same_after_coming_back(begin, acts):
     session = begin()

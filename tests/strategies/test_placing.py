@@ -137,7 +137,7 @@ def apart(features, i, j):
 
 
 seeds = st.integers(0, 999)
-few = settings(max_examples=15, deadline=None)
+few = settings(max_examples=15)
 
 
 @few

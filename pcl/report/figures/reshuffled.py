@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from pcl import artifacts, metrics
+from pcl import artifacts
 from pcl import seed as seeds
 from pcl.config import FigureSettings, Split
 from pcl.errors import UserError
@@ -85,7 +85,7 @@ class Figure(base.Figure):
         Raises:
             UserError: an arm trains no network, or a run is missing.
         """
-        from pcl import orientations
+        from pcl import metrics, orientations
         from pcl.run import execute
 
         self.check()
