@@ -261,7 +261,7 @@ def train(run: Any, key: str | None) -> None:
 
     _expect(key, run.path, run.key)
     if run.interactive:  # no rule asks a person
-        for features in run.features:
+        for features in run.representations:
             execute.represent(features)
         if run.pretraining is not None:
             execute.pretrain(run)

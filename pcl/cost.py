@@ -90,8 +90,8 @@ def of_study(plan: Plan, plans: Plans) -> Cost:
     shared = {
         "pretrainings": len(pretrainings),
         "runs that start from them": sum(run.pretraining is not None for run in runs),
-        "features": len({own.path for run in runs for own in run.features}),
-        "runs that look at them": sum(bool(run.features) for run in runs),
+        "features": len({own.path for run in runs for own in run.representations}),
+        "runs that look at them": sum(bool(run.representations) for run in runs),
         "runs that others take from": len(taken),
         "runs scored in several orientations": sum(len(run.targets) > 1 for run in runs),
     }

@@ -114,7 +114,7 @@ def _needs(run: Run) -> set[Path]:
     paths: set[Path] = set()
     for each in _behind(run):
         paths |= {each.path, each.data.path, *(target.path for target in each.targets.values())}
-        paths.update(own.path for own in each.features)
+        paths.update(own.path for own in each.representations)
         if each.pretraining is not None:
             paths.add(each.pretraining.path)
     return paths

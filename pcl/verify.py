@@ -87,8 +87,8 @@ def _behind(runs: Iterable[Run]) -> Iterator[Step]:
         yield Step(data, data.parent, partial(datasets.load, data.parent))
         for target in run.targets.values():
             yield Step(target.path, target.path, partial(orientations.read, target.path))
-        for features in run.features:
-            yield Step(features.last, features.path, partial(store.read, features.path))
+        for features in run.representations:
+            yield Step(features.last, features.path, partial(store.read, features.path, views=True))
         if run.pretraining is not None:
             folder = run.pretraining.folder
             yield Step(folder.last, folder.path, partial(_pretraining, run))

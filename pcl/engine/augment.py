@@ -9,12 +9,17 @@ them for every image.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
-from pcl.engine.stage import Augmentation
+from pcl.engine.stage import Augmentation, RandomView
 from pcl.types import Float, Tensor, UInt8
+
+DRAWS = 11
+"""Random numbers that a view takes of an image of three channels, the most that any takes."""
 
 GREY = (0.299, 0.587, 0.114)
 YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
@@ -44,10 +49,28 @@ def view(
         recipe: ranges and probabilities of the operations.
         generator: source of every draw, on the images' device.
     """
-    pixels = to_float(images)
-    uniform = _Uniform(len(pixels), pixels.device, generator)
-    pixels = _crop_and_flip(pixels, size, recipe, uniform)
-    return normalise(_recolour(pixels, recipe, uniform), recipe)
+    uniform = _Uniform(lambda: torch.rand(len(images), generator=generator, device=images.device))
+    return normalise(_changed(images, size, recipe, uniform), recipe)
+
+
+def changed(
+    images: UInt8[Tensor, "B C S S"], recipe: RandomView, draws: Float[np.ndarray, "B 11"]
+) -> UInt8[Tensor, "B C S S"]:
+    """One random view of every image, as an image of the same size.
+
+    Args:
+        images: pixels.
+        recipe: ranges and probabilities of the operations.
+        draws: `DRAWS` numbers in [0, 1) for each image, of which its view is made whatever stands beside it.
+    """
+    uniform = _Uniform(iter(torch.from_numpy(np.ascontiguousarray(draws.T))).__next__)
+    return _changed(images, images.shape[-1], recipe, uniform).mul_(255).round_().to(torch.uint8)
+
+
+def _changed(
+    images: UInt8[Tensor, "B C H W"], size: int, recipe: RandomView, uniform: _Uniform
+) -> Float[Tensor, "B C S S"]:
+    return _recolour(_crop_and_flip(to_float(images), size, recipe, uniform), recipe, uniform)
 
 
 def normalise(pixels: Float[Tensor, "B C H W"], recipe: Augmentation) -> Float[Tensor, "B C H W"]:
@@ -59,16 +82,15 @@ def normalise(pixels: Float[Tensor, "B C H W"], recipe: Augmentation) -> Float[T
 class _Uniform:
     """Draws one number per image."""
 
-    def __init__(self, count: int, device: torch.device, generator: torch.Generator) -> None:
-        self.count, self.device, self.generator = count, device, generator
+    def __init__(self, draw: Callable[[], Float[Tensor, " B"]]) -> None:
+        self.draw = draw
 
     def __call__(self, low: float = 0.0, high: float = 1.0) -> Float[Tensor, " B"]:
-        draws = torch.rand(self.count, generator=self.generator, device=self.device)
-        return low + (high - low) * draws
+        return low + (high - low) * self.draw()
 
 
 def _crop_and_flip(
-    pixels: Float[Tensor, "B C H W"], size: int, recipe: Augmentation, uniform: _Uniform
+    pixels: Float[Tensor, "B C H W"], size: int, recipe: RandomView, uniform: _Uniform
 ) -> Float[Tensor, "B C S S"]:
     area = uniform(*recipe.crop_area)
     ratio = torch.exp(uniform(math.log(recipe.crop_ratio[0]), math.log(recipe.crop_ratio[1])))
@@ -83,7 +105,7 @@ def _crop_and_flip(
     return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
-def _recolour(pixels: Float[Tensor, "B C H W"], recipe: Augmentation, uniform: _Uniform) -> Float[Tensor, "B C H W"]:
+def _recolour(pixels: Float[Tensor, "B C H W"], recipe: RandomView, uniform: _Uniform) -> Float[Tensor, "B C H W"]:
     brightness, contrast, saturation, hue = recipe.jitter
     chosen = uniform() < recipe.jitter_probability
 

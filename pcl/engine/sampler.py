@@ -32,9 +32,9 @@ class Batch:
     step: int
     steps: int
     generator: torch.Generator
-    views: list[Float[Tensor, "B C S S"]] = field(default_factory=list)
+    views: list[Float[Tensor, "B ..."]] = field(default_factory=list)
     more: dict[str, Tensor] = field(default_factory=dict)
-    images: Float[Tensor, "B C S S"] = field(init=False)
+    images: Float[Tensor, "B ..."] = field(init=False)
     same: Bool[Tensor, " P"] = field(init=False)
     must: Bool[Tensor, "B B"] = field(init=False)
     cannot: Bool[Tensor, "B B"] = field(init=False)

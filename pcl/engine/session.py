@@ -13,7 +13,7 @@ from torch import nn
 
 from pcl import seed as seeds
 from pcl.constraints import Bools
-from pcl.engine.images import Images
+from pcl.engine.images import Inputs
 from pcl.engine.known import Known
 from pcl.engine.sampler import Batch, Members, Sampler
 from pcl.engine.stage import Recipe, Stage
@@ -33,7 +33,7 @@ class Session:
     """
 
     seed: int
-    images: Images
+    images: Inputs
     network: nn.ModuleDict
     known: Known
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Session:
         """Who draws the members of batches."""
         return Sampler(self.seed, self.size)
 
-    def view(self, index: np.ndarray, recipe: Recipe, generator: torch.Generator) -> Float[Tensor, "B C S S"]:
+    def view(self, index: np.ndarray, recipe: Recipe, generator: torch.Generator) -> Float[Tensor, "B ..."]:
         """One random view of each of some training images."""
         return self.images.view(index, recipe, generator)
 

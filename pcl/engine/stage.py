@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Interval
-from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from pcl.config import Strict
 from pcl.strategies.base import Choice
+from pcl.values import Name
 
 VERSION = 2
 """Of the whole engine: raised by hand whenever batches, views, questions or updates would come out otherwise."""
@@ -34,15 +43,25 @@ def _rising(ends: tuple[float, float]) -> tuple[float, float]:
 
 
 class Backbone(Strict):
-    """The network under every head."""
+    """The network under every head: a ResNet, or where `frozen` names a representation, one dense layer on that.
 
+    Either gives 8 · `width` features. `depth` and `stem` are a ResNet's alone.
+    """
+
+    frozen: Name | None = None
     depth: Literal[10, 18, 34] = 34
     width: Side = 64
     stem: Literal["imagenet", "small"] = "imagenet"
 
+    @model_serializer(mode="wrap")
+    def _of_its_kind(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what means nothing here: no number depends on it, and no key may."""
+        left_out = ("depth", "stem") if self.frozen else ("frozen",)
+        return {name: value for name, value in whole(self).items() if name not in left_out}
 
-class Augmentation(Strict):
-    """How a random view of an image is drawn, and the normalisation of every image."""
+
+class RandomView(Strict):
+    """How a random view of an image is drawn."""
 
     crop_area: Annotated[tuple[Share, Share], AfterValidator(_rising)] = (0.08, 1.0)
     crop_ratio: Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_rising)] = (3 / 4, 4 / 3)
@@ -50,6 +69,11 @@ class Augmentation(Strict):
     jitter: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat, NonNegativeFloat] = (0.4, 0.4, 0.4, 0.1)
     jitter_probability: Probability = 0.8
     grey_probability: Probability = 0.2
+
+
+class Augmentation(RandomView):
+    """The same, and the normalisation of every image."""
+
     mean: tuple[float, ...] = Field((0.485, 0.456, 0.406), min_length=1)
     std: tuple[PositiveFloat, ...] = Field((0.229, 0.224, 0.225), min_length=1)
 
@@ -68,6 +92,12 @@ class DeepSettings(Strict):
     weight_decay: NonNegativeFloat = 0.0
     clip: PositiveFloat | None = None
     evaluate_every: PositiveInt = 1
+
+    @model_serializer(mode="wrap")
+    def _as_far_as_it_counts(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """On frozen features no image is shown: its size and its views are the representation's."""
+        left_out = ("image_size", "augmentation") if self.backbone.frozen else ()
+        return {name: value for name, value in whole(self).items() if name not in left_out}
 
 
 @dataclass(frozen=True)

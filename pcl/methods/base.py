@@ -181,9 +181,13 @@ class Learner(FrozenMethod):
 
 
 class DeepMethod(Method, Trainable):
-    """A method that trains a network batch by batch; `Trainable` says what the training loop asks of it."""
+    """A method that trains a network batch by batch; `Trainable` says what the training loop asks of it.
+
+    `draws_views` says whether it is shown random views of images, or images as they are alone.
+    """
 
     network = True
+    draws_views: ClassVar[bool] = True
     settings: DeepSettings
 
     @abstractmethod
@@ -200,12 +204,14 @@ class DeepMethod(Method, Trainable):
 
         Args:
             images: how many there are in each split.
-            channels: of every image.
+            channels: of every image; on frozen features their number.
 
         Raises:
             UserError: they do not fit; the message begins with the setting.
         """
         self.fits(images["train"])
+        if self.settings.backbone.frozen:
+            return
         for name in ("mean", "std"):
             values = getattr(self.settings.augmentation, name)
             if len(values) not in (1, channels):

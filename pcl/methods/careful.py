@@ -8,9 +8,9 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Interval
 from numpy.typing import NDArray
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
-from pcl import beliefs, propagation
+from pcl import beliefs, propagation, ridge
 from pcl.constraints import Constraints
 from pcl.engine.known import Known
 from pcl.methods import base
@@ -19,11 +19,20 @@ from pcl.strategies.base import Choice
 
 
 class CarefulSettings(base.LearnerSettings):
-    """Settings of careful placing: `neighbours` of the graph, and `alpha`, how far a label reaches in it."""
+    """Settings of careful placing.
+
+    Attributes:
+        neighbours: of the graph.
+        alpha: how far a label reaches in it.
+        ridge: penalty of the regression that has half of the say; null: the graph has all of it.
+        ridge_from: placed images per cluster from which on it has; a few tell a graph more.
+    """
 
     strategy: base.Chosen | None = Choice.of("careful")
     neighbours: PositiveInt = 5
     alpha: Annotated[float, Interval(gt=0, lt=1)] = 0.9
+    ridge: PositiveFloat | None = 0.3
+    ridge_from: PositiveInt = 15
 
 
 class Method(base.Learner):
@@ -33,7 +42,7 @@ class Method(base.Learner):
     et al., ICML 2022. docs/methods/careful.md says what was tried, and on which tasks.
     """
 
-    version = 1
+    version = 2
     finds_clusters = True
     Settings = CarefulSettings
     settings: CarefulSettings
@@ -49,9 +58,14 @@ class Method(base.Learner):
     def cluster(
         self, inputs: dict[str, NDArray[np.float32]], known: Known, seed: int
     ) -> dict[str, NDArray[np.float32]]:
-        """Where each label's share is largest."""
+        """The mean of each label's share along the graph and of what regression expects."""
         placed = self.neighbourhoods(known)
-        return self._spread(inputs, placed, self.width(placed))
+        clusters = self.width(placed)
+        spread = self._spread(inputs, placed, clusters)
+        if self.settings.ridge is None or len(placed.images) < self.settings.ridge_from * clusters:
+            return spread
+        expected = ridge.probabilities(inputs, placed.images, placed.which, clusters, self.settings.ridge)
+        return {split: (share + expected[split]) / 2 for split, share in spread.items()}
 
     @cached_property
     def _spread(self) -> propagation.Spreader:

@@ -45,7 +45,7 @@ class EmbeddedSettings(DeepSettings):
     @model_validator(mode="after")
     def _fits_the_decoder(self) -> Self:
         size = self.image_size
-        if self.autoencoder is not None and (size < 8 or size & (size - 1)):
+        if self.autoencoder is not None and not self.backbone.frozen and (size < 8 or size & (size - 1)):
             raise ValueError(f"image_size: {size}, but the decoder doubles up to it: a power of two, at least 8")
         return self
 
@@ -72,6 +72,7 @@ class Embedded(base.DeepMethod):
     """A method that clusters in the embedding of an encoder, by default with centroids and a self-made target."""
 
     supervised = False
+    draws_views = False
     settings: EmbeddedSettings
 
     def stages(self) -> list[Stage]:

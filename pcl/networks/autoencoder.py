@@ -1,4 +1,4 @@
-"""The decoder that mirrors the backbone, for the methods that start from an autoencoder."""
+"""The decoders that mirror the backbones, for the methods that start from an autoencoder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from pcl.engine.stage import DeepSettings
-from pcl.networks.backbone import ResNet, conv3x3
+from pcl.networks.backbone import conv3x3, made
 from pcl.types import Float, Tensor
 
 VERSION = 1
@@ -42,27 +42,34 @@ class Decoder(nn.Module):
         return self.rest(self.first(z))
 
 
+def dense_decoder(features: int, width: int, outputs: int) -> nn.Sequential:
+    """Frozen features from an embedding: [B, D] → [B, outputs], with one hidden layer as wide as the backbone's."""
+    return nn.Sequential(nn.Linear(features, width), nn.ReLU(), nn.Linear(width, outputs))
+
+
 def embedding_network(settings: DeepSettings, channels: int, size: int, *, decoder: bool) -> nn.ModuleDict:
     """Backbone and a linear embedding of `size` values, without norm; a decoder on wish."""
-    b = settings.backbone
-    backbone = ResNet(channels, b.depth, b.width, b.stem)
+    backbone = made(settings, channels)
     parts: dict[str, nn.Module] = {"backbone": backbone, "embedding": nn.Linear(backbone.features, size)}
     if decoder:
-        parts["decoder"] = Decoder(size, backbone.features, channels, settings.image_size)
+        frozen, wide = settings.backbone.frozen, backbone.features
+        parts["decoder"] = (
+            dense_decoder(size, wide, channels) if frozen else Decoder(size, wide, channels, settings.image_size)
+        )
     return nn.ModuleDict(parts)
 
 
-def encode(network: nn.ModuleDict, images: Float[Tensor, "B C S S"]) -> Float[Tensor, "B D"]:
+def encode(network: nn.ModuleDict, images: Float[Tensor, "B ..."]) -> Float[Tensor, "B D"]:
     """The embedding of images."""
     return network["embedding"](network["backbone"](images)).float()
 
 
-def corrupt(images: Float[Tensor, "B C S S"], share: float, generator: torch.Generator) -> Float[Tensor, "B C S S"]:
+def corrupt(images: Float[Tensor, "B ..."], share: float, generator: torch.Generator) -> Float[Tensor, "B ..."]:
     """The images with a share of their values set to zero, the input of a denoising autoencoder."""
     keep = torch.rand(images.shape, generator=generator, device=images.device) >= share
     return images * keep
 
 
-def reconstruction_loss(decoded: Float[Tensor, "B C S S"], images: Float[Tensor, "B C S S"]) -> Float[Tensor, ""]:
+def reconstruction_loss(decoded: Float[Tensor, "B ..."], images: Float[Tensor, "B ..."]) -> Float[Tensor, ""]:
     """Mean squared error over all values (not summed over pixels, so that weights keep their meaning at any size)."""
     return F.mse_loss(decoded.float(), images)

@@ -1,4 +1,4 @@
-"""The common backbone: a ResNet of basic blocks without its classifier.
+"""The common backbone: a ResNet of basic blocks without its classifier, or a dense layer on frozen features.
 
 Source: He et al., "Deep residual learning for image recognition", CVPR 2016, in torchvision's topology
 (pytorch/vision, models/resnet.py): at width 64 and the ImageNet stem, the weights of one load into the other.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import nn
 from torch.nn import functional as F
 
+from pcl.engine.stage import DeepSettings
 from pcl.types import Float, Tensor
 
 VERSION = 1
@@ -72,3 +73,29 @@ class ResNet(nn.Module):
         for number in range(1, 5):
             h = self.get_submodule(f"layer{number}")(h)
         return h.mean((2, 3))
+
+
+class DenseBackbone(nn.Module):
+    """Frozen features behind one dense layer, ≥ 0 and as many as a ResNet's: [B, D] → [B, 8·width].
+
+    What a method trains below its heads it trains here; a bare identity would leave nothing to learn to those that
+    read clusters off the backbone.
+    """
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.features = 8 * width
+        self.layer = nn.Linear(inputs, self.features)
+
+    def forward(self, x: Float[Tensor, "B D"]) -> Float[Tensor, "B D2"]:
+        """Features after ReLU."""
+        return F.relu(self.layer(x))
+
+
+Backbone = ResNet | DenseBackbone
+
+
+def made(settings: DeepSettings, channels: int) -> Backbone:
+    """The backbone that the settings say, for images of so many channels, or for so many frozen features."""
+    b = settings.backbone
+    return DenseBackbone(channels, b.width) if b.frozen else ResNet(channels, b.depth, b.width, b.stem)

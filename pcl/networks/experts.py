@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from pcl.engine.stage import DeepSettings
 from pcl.losses import contrastive, experts
-from pcl.networks.backbone import ResNet
+from pcl.networks.backbone import made
 from pcl.networks.momentum import slow_copy
 from pcl.types import Float, Tensor
 
@@ -87,8 +87,7 @@ def mixture_of_experts(
 
     With ResNet34 the first three have 21,284,672 + (K + 1)·65,664 parameters.
     """
-    b = settings.backbone
-    backbone = ResNet(channels, b.depth, b.width, b.stem)
+    backbone = made(settings, channels)
     student = nn.ModuleDict({"backbone": backbone, "experts": Experts(backbone.features, clusters, features)})
     return nn.ModuleDict(
         {

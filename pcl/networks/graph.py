@@ -16,7 +16,7 @@ def draw_neighbour(columns: Int64[Tensor, "B columns"], generator: torch.Generat
     return columns.gather(1, drawn.to(columns.device))[:, 0]
 
 
-def contrasted(network: nn.ModuleDict, views: list[Float[Tensor, "B C S S"]]) -> dict[str, Tensor]:
+def contrasted(network: nn.ModuleDict, views: list[Float[Tensor, "B ..."]]) -> dict[str, Tensor]:
     """z [V, B, M] of both own views and the neighbours', p of the first view and of the last, the drawn neighbour.
 
     Both own views pass the network as one batch and share its batch statistics; every neighbour's view has its own.

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from pcl.engine.stage import DeepSettings
-from pcl.networks.backbone import ResNet
+from pcl.networks.backbone import made
 from pcl.types import Float, Tensor
 
 VERSION = 1
@@ -46,25 +46,24 @@ def contrastive_network(
     settings: DeepSettings, channels: int, clusters: int, features: int, *, linear: bool = False
 ) -> nn.ModuleDict:
     """Backbone, instance head and cluster head (CC; 21,876,674 parameters with ResNet34 and K = 2)."""
-    b = settings.backbone
-    backbone = ResNet(channels, b.depth, b.width, b.stem)
+    backbone = made(settings, channels)
     heads = {"instance": InstanceHead(backbone.features, features)}
     cluster = ClusterHead(backbone.features, clusters, linear=linear)
     return nn.ModuleDict({"backbone": backbone, **heads, "cluster": cluster})
 
 
-def features(network: nn.ModuleDict, images: Float[Tensor, "B C S S"]) -> Float[Tensor, "B D"]:
+def features(network: nn.ModuleDict, images: Float[Tensor, "B ..."]) -> Float[Tensor, "B D"]:
     """What the heads of such a network see: the backbone's output, after attention where there is one."""
     h: Tensor = network["backbone"](images)
     return network["attention"](h) if "attention" in network else h
 
 
-def cluster_probabilities(network: nn.ModuleDict, images: Float[Tensor, "B C S S"]) -> Float[Tensor, "B K"]:
+def cluster_probabilities(network: nn.ModuleDict, images: Float[Tensor, "B ..."]) -> Float[Tensor, "B K"]:
     """The cluster head's answer for unaugmented images."""
     return network["cluster"](features(network, images))
 
 
-def cluster_logits(network: nn.ModuleDict, images: Float[Tensor, "B C S S"]) -> Float[Tensor, "B K"]:
+def cluster_logits(network: nn.ModuleDict, images: Float[Tensor, "B ..."]) -> Float[Tensor, "B K"]:
     """The cluster head's answer before the softmax."""
     return logits_of(network, features(network, images))
 
@@ -77,7 +76,7 @@ def logits_of(network: nn.ModuleDict, seen: Float[Tensor, "B D"]) -> Float[Tenso
     return logits.float()
 
 
-def both_views(network: nn.ModuleDict, views: list[Float[Tensor, "B C S S"]]) -> dict[str, Tensor]:
+def both_views(network: nn.ModuleDict, views: list[Float[Tensor, "B ..."]]) -> dict[str, Tensor]:
     """Rows of the instance head, `z` [R, M], and of the cluster head, `p` [R, K], of all views stacked.
 
     Each view passes the network by itself, so that its batch statistics, and its attention, are its own.

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from pcl.engine.stage import DeepSettings
-from pcl.networks.backbone import ResNet
+from pcl.networks.backbone import made
 from pcl.networks.centres import Centroids
 from pcl.networks.heads import ClusterHead
 from pcl.types import Float, Tensor
@@ -88,10 +88,10 @@ def prototypes_of(network: nn.ModuleDict, name: str) -> Prototypes:
 
 
 def backbone(settings: DeepSettings, channels: int, *, sobel: bool = False) -> tuple[nn.Module, int]:
-    """The common backbone, on wish behind edges, and how many features it gives."""
-    b = settings.backbone
-    resnet = ResNet(2 if sobel else channels, b.depth, b.width, b.stem)
-    return (nn.Sequential(Sobel(), resnet) if sobel else resnet), resnet.features
+    """The common backbone, on wish behind edges, and how many features it gives; frozen features have no edges."""
+    edges = sobel and not settings.backbone.frozen
+    own = made(settings, 2 if edges else channels)
+    return (nn.Sequential(Sobel(), own) if edges else own), own.features
 
 
 def small_head(inputs: int, clusters: int) -> ClusterHead:

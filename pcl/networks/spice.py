@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from pcl.engine.stage import DeepSettings
 from pcl.losses import contrastive
-from pcl.networks.backbone import ResNet
+from pcl.networks.backbone import Backbone, made
 from pcl.networks.heads import ClusterHead, InstanceHead
 from pcl.networks.momentum import slow_copy
 from pcl.types import Float, Int64, Tensor
@@ -52,19 +52,18 @@ class Classifier(nn.ModuleDict):
 
     ready: Tensor
 
-    def __init__(self, backbone: ResNet, clusters: int) -> None:
+    def __init__(self, backbone: Backbone, clusters: int) -> None:
         super().__init__({"backbone": backbone, "layer": nn.Linear(backbone.features, clusters)})
         self.register_buffer("ready", torch.tensor(False))
 
-    def forward(self, images: Float[Tensor, "B C S S"]) -> Float[Tensor, "B K"]:
+    def forward(self, images: Float[Tensor, "B ..."]) -> Float[Tensor, "B K"]:
         """Logits."""
         return self["layer"](self["backbone"](images)).float()
 
 
 def three_stages(settings: DeepSettings, channels: int, clusters: int, features: int, heads: int) -> nn.ModuleDict:
     """All parts: encoder and slow encoder, heads and the selected one, classifier and its moving average."""
-    b = settings.backbone
-    backbone, other = (ResNet(channels, b.depth, b.width, b.stem) for _ in range(2))
+    backbone, other = (made(settings, channels) for _ in range(2))
     encoder = nn.ModuleDict({"backbone": backbone, "instance": InstanceHead(backbone.features, features)})
     classifier = Classifier(other, clusters)
     return nn.ModuleDict(
@@ -81,8 +80,7 @@ def three_stages(settings: DeepSettings, channels: int, clusters: int, features:
 
 def classifier_only(settings: DeepSettings, channels: int, clusters: int) -> nn.ModuleDict:
     """The parts of the last stage alone: classifier and its moving average."""
-    b = settings.backbone
-    classifier = Classifier(ResNet(channels, b.depth, b.width, b.stem), clusters)
+    classifier = Classifier(made(settings, channels), clusters)
     return nn.ModuleDict({"classifier": classifier, "average": slow_copy(classifier)})
 
 
@@ -98,14 +96,14 @@ def queued(state: dict[str, Tensor], k: Float[Tensor, "B M"]) -> dict[str, Tenso
     return {"queue": queue, "pointer": torch.tensor(pointer)}
 
 
-def query_and_key(network: nn.ModuleDict, views: list[Float[Tensor, "B C S S"]]) -> dict[str, Tensor]:
+def query_and_key(network: nn.ModuleDict, views: list[Float[Tensor, "B ..."]]) -> dict[str, Tensor]:
     """The encoder's embedding of the first views and the slow encoder's of the second, `q` and `k` [B, M]."""
     q = network["instance"](network["backbone"](views[0]))
     backbone, instance = (network.get_submodule(f"teacher.{part}") for part in ("backbone", "instance"))
     return {"q": q, "k": quietly(instance, quietly(backbone, views[1]))}
 
 
-def heads_only(network: nn.ModuleDict, images: Float[Tensor, "B C S S"]) -> dict[str, Tensor]:
+def heads_only(network: nn.ModuleDict, images: Float[Tensor, "B ..."]) -> dict[str, Tensor]:
     """Every head's probabilities `p` [H, B, K], on features that get no gradient."""
     return {"p": network["heads"](quietly(network["backbone"], images))}
 

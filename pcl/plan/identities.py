@@ -103,14 +103,16 @@ class Features:
     @property
     def spec(self) -> dict[str, Any]:
         """Everything the features depend on, but for the seed."""
-        return {
+        left_out = {"kind", "arm"} | (set() if self.settings.views else {"views", "augmentation"})
+        spec = {
             "numerics": self.numerics,
             "kind": self.settings.kind,
             "version": self.kind.version,
-            "settings": self.settings.model_dump(mode="json", exclude={"kind", "arm"}),
+            "settings": self.settings.model_dump(mode="json", exclude=left_out),
             "data": self.data.key,
             "network": self.network.key if self.network else None,
         }
+        return spec | ({"code": versions.of_modules([])} if self.settings.views else {})
 
     @cached_property
     def key(self) -> str:
@@ -159,6 +161,7 @@ class Run:
     data: Data
     targets: dict[str, Target]
     features: tuple[Features, ...]
+    frozen: Features | None
     source: Run | None
     answers: Run | None
 
@@ -181,16 +184,27 @@ class Run:
             "source": self.source.key if self.source else None,
             "answers": self.answers.key if self.answers else None,
         }
-        return spec | ({"features": [own.key for own in self.features]} if self.features else {})
+        if self.features:
+            spec["features"] = [own.key for own in self.features]
+        return spec | self._frozen
+
+    @property
+    def _frozen(self) -> dict[str, str]:
+        return {"frozen": self.frozen.key} if self.frozen else {}
 
     @property
     def _targets(self) -> dict[str, str]:
         return {name: target.key for name, target in self.targets.items()}
 
     @property
+    def representations(self) -> list[Features]:
+        """Those that it needs: what is looked at, and what its network stands on."""
+        return list({own.path: own for own in (*self.features, self.frozen) if own is not None}.values())
+
+    @property
     def takes_from(self) -> list[Run]:
         """The runs whose clusters, answers or networks it needs."""
-        others = [self.source, self.answers, *(own.network for own in self.features)]
+        others = [self.source, self.answers, *(own.network for own in self.representations)]
         return [other for other in others if other is not None]
 
     @property
@@ -251,6 +265,7 @@ class Run:
             "code": versions.of_modules([shared.module]),
             "data": self.data.key,
             "settings": {name: value for name, value in settings if name not in shared.later_settings},
+            **self._frozen,
         }
         asks = self.method.initial_questions(self.settings) > 0
         if asks:

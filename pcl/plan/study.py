@@ -16,6 +16,8 @@ from pcl.methods.base import Method
 from pcl.numerics import NARROWEST
 from pcl.plan.budget import BudgetError, NeedsClusters, check_size
 from pcl.plan.budget import check as check_budget
+from pcl.plan.frozen import check as check_frozen
+from pcl.plan.frozen import frozen_of
 from pcl.plan.identities import ANY, Features, Run, Target
 from pcl.plan.settings import arm_of, method_of, resolve, unknown_keys
 from pcl.plan.tasks import Tasks
@@ -73,7 +75,10 @@ class Plan:
     def settings(self, arm: str) -> Any:
         """The settings of an arm in this study; raises UserError where they cannot be resolved."""
         found = resolve(self.config, self.name, arm)
-        narrow = self._method(arm).network and found.backbone.width < NARROWEST
+        frozen = frozen_of(found)
+        if frozen is not None:
+            check_frozen(self.config, self.name, arm)
+        narrow = self._method(arm).network and frozen is None and found.backbone.width < NARROWEST
         if narrow and self.study.numerics == "portable":
             raise UserError(
                 f"arms.{arm}.settings (in study {self.name}): backbone.width: {found.backbone.width}, but portable "
@@ -123,7 +128,7 @@ class Plan:
             run = todo.pop()
             if run.path not in behind:
                 behind[run.path] = [
-                    of for of in (run.data.dataset.remark, *(own.kind.remark for own in run.features)) if of
+                    of for of in (run.data.dataset.remark, *(own.kind.remark for own in run.representations)) if of
                 ]
                 todo += run.takes_from
         return sorted({remark for remarks in behind.values() for remark in remarks})
@@ -155,7 +160,9 @@ class Plan:
         if self._task(task).clusters is not None:
             return False
         chosen = self._arm(arm)
-        named = [other for name in chosen.features for other in self.config.representations[name].named]
+        frozen = frozen_of(self.settings(arm))
+        seen = [*chosen.features, *([frozen] if frozen else [])]
+        named = [other for name in seen for other in self.config.representations[name].named]
         others = [name for name in (chosen.source, chosen.answers, *named) if name is not None]
         return not self._method(arm).finds_clusters or any(self.needs_clusters(task, other) for other in others)
 
@@ -264,6 +271,11 @@ class Plan:
             if settings.layer not in layers:
                 raise UserError(f"{here}.layer: {arm} has no such layer{did_you_mean(settings.layer, layers)}")
             network = self.run(task, ANY, arm, seed)
+            if settings.views and network.frozen is not None:
+                raise UserError(
+                    f"{here}.views: {arm} stands on frozen features itself, and no view of an image reaches it; set "
+                    f"representations.{network.frozen.name}.views, and name that one"
+                )
         own_seed = seed if network else 0  # pixels are the same for every seed
         return Features(name, kind, settings, self.data(task), network, own_seed, self.study.numerics)
 
@@ -274,7 +286,13 @@ class Plan:
             if names:
                 raise UserError(f"{here}: {self._arm(arm).method} as it is set looks at no representation; remove it")
             return ()
-        return tuple(self.features(task, name, seed) for name in names or ["pixels"])
+        frozen = frozen_of(self.settings(arm))
+        return tuple(self.features(task, name, seed) for name in names or [frozen or "pixels"])
+
+    def _frozen(self, task: str, arm: str, seed: int) -> Features | None:
+        """The representation that an arm's network stands on, in the place of images."""
+        name = frozen_of(self.settings(arm))
+        return None if name is None else self.features(task, name, seed)
 
     def _source(self, task: str, arm: str, seed: int) -> Run | None:
         """The run whose clusters an arm takes."""
@@ -366,6 +384,7 @@ class Plan:
             data=self.data(task),
             targets=self._served(task, orientation),
             features=self._features(task, arm, seed),
+            frozen=self._frozen(task, arm, seed),
             source=self._source(task, arm, seed),
             answers=self._answers(task, orientation, arm, budget, seed),
         )

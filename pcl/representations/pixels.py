@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from pydantic import Field, PositiveInt
 
-from pcl.config import RepresentationSettings
 from pcl.representations import base
 
 
-class PixelSettings(RepresentationSettings):
+class PixelSettings(base.Settings):
     """Settings of pixels."""
 
     kind: Literal["pixels"]
-    components: PositiveInt | None = Field(None, description="principal components that are kept; null: all pixels")
 
 
 class Representation(base.Representation):
@@ -31,5 +28,4 @@ class Representation(base.Representation):
     def features(self, source: base.Source) -> base.Rows:
         """One row per image."""
         flat = {name: images.reshape(len(images), -1) for name, images in source.images.items()}
-        rows = {name: np.divide(values, 255, dtype=np.float32) for name, values in flat.items()}
-        return base.reduced(rows, self.settings.components)
+        return {name: np.divide(values, 255, dtype=np.float32) for name, values in flat.items()}

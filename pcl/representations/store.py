@@ -1,11 +1,12 @@
-"""Features on disk: an array per split, read without loading it whole, and a manifest that comes last."""
+"""Features on disk: an array per split and one of random views, read without loading them, and a last manifest."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,20 @@ from pcl import artifacts, seals
 from pcl.errors import UserError
 from pcl.representations.base import Rows
 
-MANIFEST = "manifest.json"
+MANIFEST, VIEWS = "manifest.json", "views"
 
 
-def write(folder: Path, rows: Rows, spec: dict[str, Any]) -> None:
-    """Write features [N, D] of every split, and what they are.
+def write(
+    folder: Path, rows: Rows, spec: dict[str, Any], count: int = 0, views: Iterable[NDArray[np.float32]] = ()
+) -> None:
+    """Write features [N, D] of every split, those of `count` random views of every training image, and what they are.
+
+    Args:
+        folder: where.
+        rows: split -> features.
+        spec: all that they depend on.
+        count: V; 0 where no views are kept.
+        views: rows of [V, N, D] in their order, in pieces that are written as they come.
 
     Raises:
         UserError: a feature is no number, all are equal, or the folder cannot be written.
@@ -34,12 +44,26 @@ def write(folder: Path, rows: Rows, spec: dict[str, Any]) -> None:
         path = folder / f"{split}.npy"
         artifacts.write(path, partial(np.save, arr=np.ascontiguousarray(own, np.float32), allow_pickle=False))
         arrays[split] = {"shape": list(own.shape), "sha256": seals.of_file(path)}
+    if count:
+        path, shape = folder / f"{VIEWS}.npy", (count, *rows["train"].shape)
+        artifacts.write(path, lambda file: _stream(file, path, shape, views))
+        arrays[VIEWS] = {"shape": list(shape), "sha256": seals.of_file(path)}
     content = {"spec": spec, "arrays": arrays}
     artifacts.write(folder / MANIFEST, artifacts.as_json(seals.sealed(content, _place(folder))))
 
 
-def read(folder: Path) -> dict[str, NDArray[np.float32]]:
-    """The features of every split, memory-mapped, after their digests were found right.
+def _stream(file: BinaryIO, path: Path, shape: tuple[int, ...], pieces: Iterable[NDArray[np.float32]]) -> None:
+    """Write an array as `np.save` would, without ever holding it."""
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    for piece in pieces:
+        if not np.isfinite(piece).all():
+            raise UserError(f"{path}: features of views are no numbers; train the network anew")
+        file.write(np.ascontiguousarray(piece, np.float32).tobytes())
+
+
+def read(folder: Path, *, views: bool = False) -> dict[str, NDArray[np.float32]]:
+    """The features of every split, memory-mapped, after their digests were found right; on wish also "views".
 
     Raises:
         UserError: a file is missing or damaged.
@@ -47,10 +71,10 @@ def read(folder: Path) -> dict[str, NDArray[np.float32]]:
     last, found = folder / MANIFEST, {}
     with seals.refusing(last, seals.remake(last)):
         records = seals.opened(json.loads(last.read_bytes()), _place(folder))["arrays"]
-    for split, record in records.items():
+    for split in (name for name in records if views or name != VIEWS):
         path = folder / f"{split}.npy"
         with seals.refusing(path, seals.remake(last)):
-            if seals.of_file(path) != record["sha256"]:
+            if seals.of_file(path) != records[split]["sha256"]:
                 raise seals.Broken("another digest")
             found[split] = np.load(path, mmap_mode="r", allow_pickle=False)
     return found

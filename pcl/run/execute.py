@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pcl.plan import Features, Run
 from pcl.plan.identities import Pretraining
 from pcl.provenance import peak_memory_mb, provenance
 from pcl.representations import store
-from pcl.representations.base import Rows, Source
+from pcl.representations.base import Images, Rows, Source
 from pcl.run import inputs, scores
 from pcl.run.alone import alone
 from pcl.run.inputs import Labels
@@ -89,15 +90,20 @@ def represent(features: Features) -> Path:
     splits = datasets.load(needed(features.data.path / "manifest.json", features.name).parent)
     images = {"train": splits.train.images, "test": splits.test.images}
 
-    def layer(name: str) -> Rows:
+    @cache
+    def opened() -> tuple[Any, Any]:
         assert features.network is not None, "a representation of a network is planned with it"
-        return layer_of(features.network, name)
+        return _with_weights(features.network)
+
+    def layer(name: str, shown: Images) -> Rows:
+        method, session = opened()
+        return _rows(method, session, name, None if shown is images else shown)
 
     try:
-        rows = features.kind(features.settings).features(Source(images, layer))
+        rows, views = features.kind(features.settings).made(Source(images, layer), features.seed)
     except UserError as error:
         raise UserError(f"representations.{features.name}: {error}") from error
-    store.write(features.path, rows, features.spec | {"seed": features.seed})
+    store.write(features.path, rows, features.spec | {"seed": features.seed}, features.settings.views, views)
     return features.path
 
 
@@ -111,15 +117,28 @@ def layer_of(run: Run, layer: str = "features", *, trained: bool = True) -> Rows
     """
     from pcl.run import network
 
+    method, session = _with_weights(run) if trained else network.opened(run)
+    return _rows(method, session, layer)
+
+
+def _with_weights(run: Run) -> tuple[Any, Any]:
+    """The method and a session of a run that is trained."""
+    from pcl.run import network
+
     method, session = network.opened(run)
-    if trained:
-        run.folder.needed(run.folder.weights, run.arm)
-        session.network.load_state_dict(run.folder.read_weights())
+    run.folder.needed(run.folder.weights, run.arm)
+    session.network.load_state_dict(run.folder.read_weights())
+    return method, session
 
-    def rows(module: Any, images: Any) -> Any:
-        return method.layer(module, images, layer)
 
-    return {split: session.predict(rows, split).numpy() for split in session.images.splits}
+def _rows(method: Any, session: Any, layer: str, images: Images | None = None) -> Rows:
+    """What a layer gives for a session's own images, or for others [N, C, H, W] in their place."""
+
+    def rows(module: Any, batch: Any) -> Any:
+        return method.layer(module, batch, layer)
+
+    shown = session.images if images is None else session.images.instead(images)
+    return {split: shown.predict(session.network, rows, split).numpy() for split in shown.splits}
 
 
 def _train(run: Run, labels: Labels) -> Any:

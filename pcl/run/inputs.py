@@ -72,6 +72,15 @@ def features(run: Run) -> dict[str, NDArray[np.float32]]:
     return {split: np.hstack([_unit(part[split]) for part in parts]) for split in parts[0]}
 
 
+def frozen_backbone(run: Run) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32] | None]:
+    """What stands in the place of a run's images: features [N, D] of every split, and of views [V, N, D] if drawn."""
+    assert run.frozen is not None, "asked of a run whose backbone is frozen"
+    drawn = getattr(run.method, "draws_views", False)
+    rows = store.read(needed(run.frozen.last, run.arm).parent, views=drawn)
+    views = rows.pop(store.VIEWS, None)
+    return rows, views
+
+
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
 

@@ -12,7 +12,7 @@ from pcl import progress
 from pcl import seed as seeds
 from pcl.engine import loop, parallel
 from pcl.engine.device import MEMORY_FORMAT, choose, configure
-from pcl.engine.images import Images
+from pcl.engine.images import Cached, Images, Inputs
 from pcl.engine.known import Known
 from pcl.engine.session import Session
 from pcl.engine.stage import Stage
@@ -36,27 +36,35 @@ def opened(run: Run) -> tuple[DeepMethod, Session]:
     Raises:
         UserError: data are missing, or the settings do not fit them.
     """
-    splits = inputs.images(run)
     device = parallel.own(choose(run.device))
+    shown = _shown(run, device)
+    method: Any = run.method(run.settings, run.clusters, run.budget)
+    try:
+        method.check({name: shown.size(name) for name in shown.splits}, shown.channels)
+    except UserError as error:
+        raise UserError(f"arm {run.arm} in study {run.study} on {run.data.name}: {error}") from error
+    with seeds.global_torch(run.seed, "weights"):
+        network = method.build(shown.channels)
+    network = network.to(device).to(memory_format=MEMORY_FORMAT)
+    parallel.share(network)
+    known = Known(method.constraints(shown.size()), run.budget)
+    session = Session(run.seed, shown, network, known, clusters=method.clusters)
+    if run.features:
+        session.features = inputs.features(run)["train"]
+    return method, session
+
+
+def _shown(run: Run, device: torch.device) -> Inputs:
+    """The images of a run, on the device, or the features that stand in their place, on disk."""
+    if run.frozen is not None:
+        rows, views = inputs.frozen_backbone(run)
+        return Cached(rows, run.settings, device, views)
+    splits = inputs.images(run)
     images = {"train": splits.train.images, "test": splits.test.images}
     tensors = {name: torch.from_numpy(np.array(values)) for name, values in images.items()}
     if device.type != "cpu":
         tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
-    method: Any = run.method(run.settings, run.clusters, run.budget)
-    channels = tensors["train"].shape[1]
-    try:
-        method.check({name: len(tensor) for name, tensor in tensors.items()}, channels)
-    except UserError as error:
-        raise UserError(f"arm {run.arm} in study {run.study} on {run.data.name}: {error}") from error
-    with seeds.global_torch(run.seed, "weights"):
-        network = method.build(channels)
-    network = network.to(device).to(memory_format=MEMORY_FORMAT)
-    parallel.share(network)
-    known = Known(method.constraints(len(tensors["train"])), run.budget)
-    session = Session(run.seed, Images(tensors, run.settings, device), network, known, clusters=method.clusters)
-    if run.features:
-        session.features = inputs.features(run)["train"]
-    return method, session
+    return Images(tensors, run.settings, device)
 
 
 def pretrain(run: Run, labels: Labels) -> torch.device:

@@ -115,7 +115,7 @@ def test_the_pipeline_is_given_pooled_maps_of_both_splits(channels):
         name: rng.integers(0, 256, (n, channels, 8, 8), dtype=np.uint8) for name, n in (("train", 4), ("test", 2))
     }
     settings = EfficientNetSettings(kind="efficientnet", size=32, pooling=["max"], components=3)
-    rows = Representation(settings).features(Source(images, lambda layer: {}))
+    rows, _ = Representation(settings).made(Source(images, lambda layer, images: {}))
     assert rows["train"].shape == (4, 3) and rows["test"].shape == (2, 3) and rows["train"].dtype == np.float32
 
 

@@ -90,6 +90,23 @@ def test_a_table_on_request_is_built_when_it_is_named(checkout, name):
     assert counts(done)["table"] == 1
 
 
+def test_a_network_on_frozen_features_waits_for_them_as_its_pretraining_does(checkout):
+    content = config.read_yaml(checkout / "params.yaml")
+    content["representations"]["few"] = {"kind": "pixels", "components": 8, "views": 2}
+    for arm in ("dcc", "pcl"):
+        content["arms"][arm]["settings"]["backbone"] = {"frozen": "few", "width": 16}
+    with (checkout / "params.yaml").open("w") as file:
+        YAML(typ="safe", pure=True).dump(content, file)
+    plan = Plan(config.load(checkout / "params.yaml"))
+    runs = [plan.run("digits10-2", "personalized", arm, 0) for arm in ("dcc", "pcl")]
+    targets = [run.pretraining.folder.last for run in runs]
+    needed = {"prepare": 1, "relabel": 1, "represent": 1}
+    done = counts(checkout.run("snakemake", "-n", targets[0]))
+    assert done == {"prepare": 1, "represent": 1, "pretrain": 1, "total": 3}
+    done = counts(checkout.run("snakemake", "-n", *(run.folder.last for run in runs)))
+    assert done == needed | {"pretrain": 2, "train": 2, "total": 7}
+
+
 def test_reading_the_config_imports_nothing_heavy():
     lines = [
         "import sys",

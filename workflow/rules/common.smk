@@ -83,19 +83,20 @@ def asks(resource):
 
 
 def needed_to_pretrain(wildcards):
-    """Data and targets. Their content is in the path, so their dates mean nothing: hence ancient()."""
+    """Data, targets and what its network stands on. Content is in the path, dates mean nothing: hence ancient()."""
     run = run_of(wildcards)
     if run.interactive and not run.folder.complete:
         raise WorkflowError(f"arm {run.arm} asks a person, which no job can do; answer by hand: {run.command}")
     targets = [target.path for target in run.targets.values()]
-    return [ancient(str(path)) for path in (run.data.path / "manifest.json", *targets)]
+    frozen = [run.frozen.last] if run.frozen else []
+    return [ancient(str(path)) for path in (run.data.path / "manifest.json", *targets, *frozen)]
 
 
 def needed_to_train(wildcards):
     """Data, targets, pretraining where there is one, and the runs whose features or answers are taken."""
     run = run_of(wildcards)
     others = [run.pretraining, run.source, run.answers]
-    more = [other.folder.last for other in others if other] + [own.last for own in run.features]
+    more = [other.folder.last for other in others if other] + [own.last for own in run.features if own != run.frozen]
     return needed_to_pretrain(wildcards) + [ancient(str(path)) for path in more]
 
 

@@ -46,7 +46,7 @@ def _asks(run: Run) -> str:
 
 def _representation(run: Run) -> str:
     if run.method.network:
-        return "its own"
+        return "its own" if run.frozen is None else f"its own on {run.frozen.name}"
     return f"clusters of {run.source.arm}" if run.source else ", ".join(own.name for own in run.features)
 
 
