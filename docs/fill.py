@@ -11,6 +11,10 @@ column `method` names: with mean ± standard deviation of ACC, or with "not run"
 Of docs/results/seeds/seeds.csv a comment names arm, task and column, and what of it over seeds:
 
     <!-- seeds: adc digits10-2 test_acc spread -->0.935 ± 0.020<!-- /seeds -->             or mean, or least
+
+Of docs/results/switches/switches.csv, the Markdown table below is made whole:
+
+    <!-- switches -->
 """
 
 from __future__ import annotations
@@ -24,7 +28,8 @@ from statistics import fmean, stdev
 
 from pcl import config
 from pcl.config import Table
-from pcl.report.words import NO_VALUE, NOT_RUN
+from pcl.intervals import ENOUGH
+from pcl.report.words import NO_VALUE, NOT_RUN, interval, signed
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -33,6 +38,7 @@ STUDY = "demo"
 MARKED_TABLE = re.compile(r"(?<=<!-- demo: )([\w, -]+)( -->\n\n)((?:\|.*\n)+)")
 MARKED_NUMBER = re.compile(r"(<!-- demo: (\w+) (\S+) ([^>]+?) -->)[^<]*(<!-- /demo -->)")
 MARKED_SEEDS = re.compile(r"(<!-- seeds: (\S+) (\S+) (\w+) (spread|mean|least) -->)[^<]*(<!-- /seeds -->)")
+MARKED_SWITCHES = re.compile(r"(<!-- switches -->\n\n)(?:\|.*\n)+")
 
 Cells = dict[str, str]
 
@@ -41,6 +47,7 @@ def fill(page: str) -> str:
     """The page with what is from the demo's tables put in anew."""
     page = MARKED_TABLE.sub(lambda found: f"{found[1]}{found[2]}{_table(found[1].split(', '), found[3])}", page)
     page = MARKED_NUMBER.sub(lambda found: f"{found[1]}{_number(found[2], found[3], found[4])}{found[5]}", page)
+    page = MARKED_SWITCHES.sub(lambda found: found[1] + _switches(), page)
     return MARKED_SEEDS.sub(lambda found: f"{found[1]}{_over_seeds(*found.groups()[1:5])}{found[6]}", page)
 
 
@@ -82,10 +89,13 @@ def _score(names: list[str], row: Cells, column: str) -> str:
 
 def _number(name: str, arm: str, column: str) -> str:
     """One number of a table: counts as counts, shares with three digits."""
-    found = next((row for row in _read(f"demo/{name}") if row["arm"] == arm), {})
+    place = f"{name}/{name}" if (RESULTS / name).is_dir() else f"demo/{name}"
+    found = next((row for row in _read(place) if row["arm"] == arm), {})
     if column not in found:
-        raise SystemExit(f"docs/results/demo/{name}.csv: has no {column!r} of the arm {arm!r}")
+        raise SystemExit(f"docs/results/{place}.csv: has no {column!r} of the arm {arm!r}")
     value = float(found[column])
+    if column.endswith((" difference", " low", " high")):
+        return signed(value)
     return f"{value:.3f}" if value < 1 else f"{value:,.0f}"
 
 
@@ -97,6 +107,35 @@ def _over_seeds(arm: str, task: str, column: str, what: str) -> str:
     if what == "spread":
         return f"{fmean(found):.3f} ± {stdev(found):.3f}"
     return f"{fmean(found) if what == 'mean' else min(found):.3f}"
+
+
+def _switches() -> str:
+    """What the second arm's value of every setting is worth among the settings of the first, and among its own."""
+    rows = {row["arm"]: row for row in _read("switches/switches")}
+    first, second = (arm for arm in rows if "+" not in arm)
+    lines = [
+        "| setting | as printed → as released | the rest as printed | the rest as released |",
+        "|---|---|---:|---:|",
+    ]
+    for arm, row in rows.items():
+        base, _, switch = arm.partition("+")
+        if switch and base == first:
+            words, _, change = row["method"].rpartition(": ")
+            worth = _worth(row, 1), _worth(rows[f"{second}+{switch}"], -1)
+            lines.append(f"| {words} | {change} | {' | '.join(worth)} |")
+    lines.append(f"| all of them | | {_worth(rows[second], 1)} | |")
+    return "\n".join(lines) + "\n"
+
+
+def _worth(row: Cells, sign: int) -> str:
+    """A difference of ACC or its opposite, in bold where it is clear."""
+    column = f"{_only_task(row)} ACC"
+    if not row[f"{column} difference"][-1:].isdigit():
+        return NOT_RUN
+    mean, *ends = (sign * float(row[f"{column} {end}"]) for end in ("difference", "low", "high"))
+    low, high = sorted(ends)
+    text = interval(mean, low, high)
+    return f"**{text}**" if int(row[f"{column} n"]) >= ENOUGH and not low <= 0 <= high else text
 
 
 def _cells(line: str) -> list[str]:
@@ -129,7 +168,8 @@ def main() -> None:
     if found.study != STUDY:
         raise SystemExit(f"params.yaml: study is {found.study}, but these pages show {STUDY}; select it")
     reports = ROOT / "reports"  # another study's tables are in a folder of its own
-    paths = ([*reports.glob(f"{name}.csv"), *reports.glob(f"*/{name}.csv")] for name in found.every_table)
+    names = (name for name in found.every_table if name not in found.switches)  # which have a folder of their own
+    paths = ([*reports.glob(f"{name}.csv"), *reports.glob(f"*/{name}.csv")] for name in names)
     made = [some[0] for some in paths if some]
     if not made:
         raise SystemExit("reports/: has no table yet; make them with `make reports`")

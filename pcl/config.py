@@ -6,7 +6,7 @@ Every mistake is reported at once, with the path of its key and, for a misspelt 
 from __future__ import annotations
 
 from functools import cached_property
-from itertools import product
+from itertools import permutations, product
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args
@@ -69,6 +69,14 @@ class Arm(Strict):
     answers: str | None = Field(None, description="the arm whose answered questions this one takes over")
 
 
+class Switched(Arm):
+    """An arm with one setting as another arm has it; it stands for itself in a table of switches only."""
+
+    base: str
+    other: str
+    switch: str
+
+
 def _shown_once(rows: dict[str, list[str]]) -> dict[str, list[str]]:
     each_once([arm for arms in rows.values() for arm in arms])
     return rows
@@ -88,6 +96,9 @@ class Table(Strict):
     metrics: Some[Metric] = Field(["nmi", "ari", "f", "acc"], description="its columns, in the order of the paper")
     budgets: Once[Count] = Field([], description="numbers of questions, each with its columns; the study's if empty")
     seeds: Once[Count] = Field([], description="of its runs; the study's if empty")
+    differences: bool = Field(
+        False, description="with what each score differs by from the first arm of the group; rows in order of size"
+    )
     described: bool = Field(False, description="with columns that say what each arm is and what it takes")
     wanted: float | None = Field(None, description="with budgets, the ACC whose price in answers the caption states")
     rows: Rows = Field(min_length=1, description="group heading -> arms, in the order of the table")
@@ -103,6 +114,13 @@ class Table(Strict):
         """The arms of every group, in the order of the table."""
         return [arm for arms in self.rows.values() for arm in arms]
 
+    @property
+    def against(self) -> dict[str, str]:
+        """Arm -> the first of its group; the first of a later group -> the first of the table."""
+        first, groups = self.arms[0], self.rows.values()
+        pairs = ((arm, first if arm == group[0] else group[0]) for group in groups for arm in group)
+        return {arm: base for arm, base in pairs if arm != base}
+
 
 class Cross(Strict):
     """A table of every given arm under every given strategy; made only when it is asked for by name."""
@@ -112,6 +130,19 @@ class Cross(Strict):
     split: Split = "test"
     arms: Some[str]
     strategies: Some[str]
+
+
+class Switches(Strict):
+    """A table of two arms of one method, and of each with every single setting that the other has otherwise.
+
+    Made only when it is asked for by name.
+    """
+
+    title: str
+    orientation: str
+    split: Split = "test"
+    metrics: Some[Metric] = Field(["acc", "nmi"], description="its columns; rows go by the first")
+    arms: Annotated[list[str], Field(min_length=2, max_length=2), AfterValidator(each_once)]
 
 
 class FigureSettings(Strict):
@@ -217,6 +248,7 @@ class Config(Strict):
     tables: dict[Name, Table]
     on_request: dict[Name, Table] = Field({}, description="tables that are made only when asked for by name")
     cross: dict[Name, Cross] = Field({})
+    switches: dict[Name, Switches] = Field({})
     figures: dict[Name, Figure] = Field(description="figure -> what it shows")
     figures_on_request: dict[Name, Figure] = Field({}, description="figures that are made when asked for by name")
     studies: dict[Name, Study]
@@ -228,13 +260,19 @@ class Config(Strict):
 
     @cached_property
     def every_arm(self) -> dict[str, Arm]:
-        """The arms that are named, and those that a cross of arms and strategies stands for, named `arm+strategy`."""
+        """The arms that are named, and those that others stand for.
+
+        A cross of arms and strategies stands for `arm+strategy`, a table of switches for `arm+setting`.
+        """
         found = dict(self.arms)
         for spec in self.cross.values():
             for base, strategy in product(spec.arms, spec.strategies):
                 arm = self._under(base, strategy)
                 if self._named(arm) is None:
                     found[f"{base}+{strategy}"] = arm
+        for pair in self.switches.values():
+            for base, other in permutations(pair.arms):
+                found |= self._switched(base, other)
         return found
 
     @property
@@ -244,8 +282,13 @@ class Config(Strict):
 
     @cached_property
     def every_table(self) -> dict[str, Table]:
-        """All tables, the crosses with a group for each arm and a row for each strategy."""
+        """All tables.
+
+        A cross has a group for each arm and a row for each strategy; a table of switches a group for each of the two
+        arms, with the arm itself and a row for each setting.
+        """
         found = self.tables | self.on_request
+        found |= {name: self._switch_table(pair) for name, pair in self.switches.items()}
         for name, spec in self.cross.items():
             rows: dict[str, list[str]] = {}
             titles: dict[str, str] = {}
@@ -267,6 +310,42 @@ class Config(Strict):
         arm = self.arms[base]
         settings = arm.settings | {"strategy": strategy}
         return arm.model_copy(update={"title": strategy, "note": None, "settings": settings})
+
+    def _switch_table(self, pair: Switches) -> Table:
+        return Table(
+            title=pair.title,
+            orientation=pair.orientation,
+            tasks="ablation",
+            split=pair.split,
+            metrics=pair.metrics,
+            differences=True,
+            rows={
+                f"{self.arms[base].title}, one setting changed": [base, *self._switched(base, other)]
+                for base, other in permutations(pair.arms)
+            },
+        )
+
+    def _switched(self, base: str, other: str) -> dict[str, Switched]:
+        """The arms with one setting as another arm has it: all settings that differ in any study."""
+        from pcl import switches  # which imports this module
+        from pcl.plan.settings import resolve
+
+        words: dict[str, str] = {}
+        for study in self.studies:
+            try:
+                mine, theirs = resolve(self, study, base), resolve(self, study, other)
+            except UserError:  # which the check of that study reports
+                continue
+            known = switches.leaves(theirs) | switches.leaves(mine)
+            words |= {name: known[name].words if name in known else name for name in switches.differing(mine, theirs)}
+        arm = self.arms[base]
+        own = {name: getattr(arm, name) for name in Arm.model_fields}
+        return {
+            f"{base}+{switch.replace('.', '-')}": Switched(
+                **own | {"title": title, "note": None}, base=base, other=other, switch=switch
+            )
+            for switch, title in words.items()
+        }
 
     def _named(self, wanted: Arm) -> str | None:
         """The arm of params.yaml that is the same but for its title and note."""

@@ -119,21 +119,38 @@ def lead(rows: pd.DataFrame, metric: str, arms: Iterable[str], images: Images) -
         arms: those that are compared; of equal ones, the first leads.
         images: those of the runs.
     """
-    scores, folders = (
-        rows.pivot(index="seed", columns="arm", values=name).reindex(columns=list(dict.fromkeys(arms)))
-        for name in (metric, "run")
-    )
+    scores = rows.pivot(index="seed", columns="arm", values=metric).reindex(columns=list(dict.fromkeys(arms)))
     means = scores.mean().dropna().sort_values(ascending=False, kind="stable")
     if len(means) < 2:
         return None
-    pair = best, runner_up = str(means.index[0]), str(means.index[1])
-    differences = (scores[best] - scores[runner_up]).dropna()
+    best, runner_up = str(means.index[0]), str(means.index[1])
+    found = between(rows, metric, best, runner_up, images)
+    return None if found is None else Lead(best, runner_up, found)
+
+
+def between(rows: pd.DataFrame, metric: str, first: str, second: str, images: Images) -> Difference | None:
+    """The first arm minus the second, paired by seed and image; None where no seed has both.
+
+    Args:
+        rows: as of `lead`.
+        metric: what is compared.
+        first: an arm.
+        second: another.
+        images: those of the runs.
+    """
+    pair = [first, second]
+    scores, folders = (
+        rows.pivot(index="seed", columns="arm", values=name).reindex(columns=pair) for name in (metric, "run")
+    )
+    differences = (scores[first] - scores[second]).dropna()
+    if differences.empty:
+        return None
     (place,) = set(rows[["orientation", "split"]].itertuples(index=False, name=None))
     resampled = [
         np.subtract(*(images.scores(folders.at[seed, arm], *place)[metric] for arm in pair))
         for seed in differences.index
     ]
-    return Lead(best, runner_up, difference(differences.to_numpy(), np.array(resampled)))
+    return difference(differences.to_numpy(), np.array(resampled))
 
 
 def difference(observed: NDArray[np.float64], resampled: NDArray[np.float64]) -> Difference:

@@ -45,7 +45,7 @@ def hold() -> None:
 
 
 def spare_narrow_networks() -> None:
-    """Unless numerics are portable: keep oneDNN from the kernels of `NARROWEST`, its choice without AVX-512."""
+    """Unless numerics are portable: keep oneDNN from the kernels of `NARROWEST`, which it takes without AVX-512."""
     if _x86() and os.environ.get(CHOSEN) != "portable" and "avx512bw" not in _flags():
         os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX"
 

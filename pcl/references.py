@@ -33,6 +33,11 @@ def problems(config: Config) -> Iterator[str]:
             yield from _missing(f"{key}.{name}", table.arms, config.arms, "arm")
             titles = getattr(table, "titles", {})
             yield from _missing(f"{key}.{name}.titles", titles, table.arms, "arm of the table")
+    for name, pair in config.switches.items():
+        first, second = (config.arms.get(arm) for arm in pair.arms)
+        for word in ("method", "oracle", "features", "source", "answers"):
+            if first and second and getattr(first, word) != getattr(second, word):
+                yield f"switches.{name}.arms: {' and '.join(pair.arms)} differ in {word}; name two that do not"
     for name, figure in config.every_figure.items():
         here = "figures" if name in config.figures else "figures_on_request"
         yield from _missing(f"{here}.{name}", figure.named, config.arms, "arm")
@@ -48,7 +53,8 @@ def problems(config: Config) -> Iterator[str]:
 
 
 def _tables(config: Config) -> Iterable[tuple[str, Any]]:
-    return ("tables", config.tables), ("on_request", config.on_request), ("cross", config.cross)
+    made = (("cross", config.cross), ("switches", config.switches))
+    return ("tables", config.tables), ("on_request", config.on_request), *made
 
 
 def _missing(where: str, names: Iterable[str], known: Iterable[str], what: str) -> Iterator[str]:

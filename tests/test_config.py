@@ -217,7 +217,7 @@ class TestNamesThatPointToNothing:
 class TestNames:
     """They become paths, shell words, patterns and keys of `dvc exp run -S`."""
 
-    KINDS = ("tasks", "arms", "tables", "on_request", "cross", "figures", "studies")
+    KINDS = ("tasks", "arms", "tables", "on_request", "cross", "switches", "figures", "studies")
 
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from PIL import Image
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from pcl import artifacts, config, inventory, orientations, registry, sources
+from pcl import artifacts, config, inventory, orientations, registry, sources, switches
 from pcl.cli import main
 from pcl.engine.stage import DeepSettings
 from pcl.plan import Plan, Plans
@@ -352,15 +352,7 @@ def test_every_method_has_a_page_that_names_its_source(method):
 
 def values_of(settings: BaseModel) -> dict[str, object]:
     """Setting -> value, with dots where settings are nested."""
-    found = {}
-    for name, value in settings.model_dump(mode="json").items():
-        if name == "strategy" and value is not None:  # a name, with settings that `query` gives where there is one
-            prefix = "query" if isinstance(settings, DeepSettings) else name
-            found |= {name: value["name"]} | {f"{prefix}.{inner}": v for inner, v in value["settings"].items()}
-            continue
-        nested = isinstance(value, dict)
-        found |= {f"{name}.{inner}": v for inner, v in value.items()} if nested else {name: value}
-    return found
+    return {name: leaf.value for name, leaf in switches.leaves(settings).items()}
 
 
 @each_method
@@ -371,6 +363,14 @@ def test_every_setting_stands_on_the_page_with_its_default(method):
     own = {name for name, value in defaults.items() if name not in shared or shared[name] != value}
     shown = {row["setting"].strip("`"): read(row["default"]) for row in table_below(page_of(method), "Settings")}
     assert shown == {name: defaults[name] for name in own}
+
+
+@each_method
+def test_a_setting_is_called_on_its_page_what_tables_of_switches_call_it(method):
+    settings = registry.get("pcl.methods", "Method", method).Settings()
+    shown = {row["setting"].strip("`"): row[""] for row in table_below(page_of(method), "Settings")}
+    described = {name: leaf.words for name, leaf in switches.leaves(settings).items() if leaf.words != name}
+    assert all(shown[name].startswith(words) for name, words in described.items() if name in shown)
 
 
 def test_the_register_says_what_each_preset_sets():
@@ -450,6 +450,47 @@ def test_learning_curves_are_those_of_their_table_over_five_seeds(monkeypatch):
         rows = list(csv.DictReader(file))
     assert rows and {row["n"] for row in rows} == {"5"}
     assert curves.page(rows) == (curves.HERE / "README.md").read_text()
+
+
+MEASURED = [name for name in ("theorems", "reshuffled") if (ROOT / f"docs/results/{name}/README.md").exists()]
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_pages_of_what_was_measured_are_those_of_their_files(name, monkeypatch):
+    """Five seeds behind every row."""
+    monkeypatch.syspath_prepend(ROOT / "docs/results" / name)
+    made = importlib.import_module(name)
+    rows = rows_of(made.HERE / f"{name}.csv")
+    assert made.page(rows) == (made.HERE / "README.md").read_text()
+    groups = {tuple(row[key] for key in ("arm", "network", "answer") if key in row) for row in rows}
+    assert len({(row["seed"], *group) for group in groups for row in rows}) == 5 * len(groups)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_what_each_switch_is_worth_follows_from_its_seeds(monkeypatch):
+    """Means and differences of the table, from the file that has every seed; an arm has all seeds, or is not run."""
+    monkeypatch.syspath_prepend(ROOT / "docs/results/switches")
+    made = importlib.import_module("switches")
+    table, seeds = (rows_of(made.HERE / f"{name}.csv") for name in ("switches", "seeds"))
+    assert made.page(table, seeds) == (made.HERE / "README.md").read_text()
+    item, numbers = plans().config.every_table[made.TABLE], [str(seed) for seed in plans().selected.study.seeds]
+    assert {row["arm"] for row in table} == set(item.arms)
+    acc = {(row["arm"], row["seed"]): float(row["acc"]) for row in seeds if row["split"] == "test"}
+    for row in table:
+        own = [acc.get((row["arm"], seed)) for seed in numbers]
+        if row[f"{made.TASK} ACC n"] == "0":
+            assert own == [None] * len(numbers) and row[f"{made.TASK} ACC mean"] == "not run"
+            continue
+        assert float(row[f"{made.TASK} ACC mean"]) == pytest.approx(np.mean(own), abs=1e-5)
+        base = [acc.get((item.against.get(row["arm"]), seed)) for seed in numbers]
+        if base[0] is not None:
+            apart = np.mean(np.subtract(own, base))
+            assert float(row[f"{made.TASK} ACC difference"]) == pytest.approx(apart, abs=1e-5)
+    assert {row["key"] for row in seeds} <= {run.key for run in plans().selected.runs(made.TABLE)}, "other settings"
 
 
 def test_numbers_of_the_labelling_page_are_those_of_its_benchmark():
@@ -538,6 +579,27 @@ They imply <!-- demo: cross dcc+hard digits10-4 implied -->1<!-- /demo --> pairs
 <!-- demo: cross dcc+hard digits10-4 ACC mean -->0.5<!-- /demo -->, and 7 stays 7.
 Over seeds <!-- seeds: adc d test_acc spread -->?<!-- /seeds -->, <!-- seeds: adc d test_acc mean -->?<!-- /seeds -->,
 at least <!-- seeds: adc d test_acc least -->?<!-- /seeds -->.
+
+<!-- switches -->
+
+| anything |
+|---|
+"""
+SWITCHES = """arm,method,d ACC mean,d ACC n,d ACC difference,d ACC low,d ACC high
+a,A,0.5,5,n/a,n/a,n/a
+a+x,what x is: 1 → 2,0.6,5,0.1,0.05,0.2
+a+y,y: 0 → 1,not run,0,n/a,n/a,n/a
+b,B,0.7,5,0.2,-0.1,0.4
+b+y,y: 1 → 0,0.5,4,-0.2,-0.3,-0.1
+b+x,what x is: 2 → 1,0.6,5,-0.1,-0.2,0.1
+"""
+WORTH = """<!-- switches -->
+
+| setting | as printed → as released | the rest as printed | the rest as released |
+|---|---|---:|---:|
+| what x is | 1 → 2 | **+0.100 [+0.050, +0.200]** | +0.100 [−0.100, +0.200] |
+| y | 0 → 1 | not run | +0.200 [+0.100, +0.300] |
+| all of them | | +0.200 [−0.100, +0.400] | |
 """
 
 
@@ -550,11 +612,14 @@ def test_only_what_is_marked_is_filled_in(filling, tmp_path, monkeypatch):
     }
     for name, text in tables.items():
         artifacts.write(tmp_path / "demo" / f"{name}.csv", text)
+    artifacts.write(tmp_path / "switches" / "switches.csv", SWITCHES)
     artifacts.write(tmp_path / "seeds" / "seeds.csv", "arm,task,test_acc\nadc,d,0.3\nadc,e,1\ndcc,d,1\nadc,d,0.5\n")
     monkeypatch.setattr(filling, "RESULTS", tmp_path)
     filling._read.cache_clear()
     found = filling.fill(PAGE)
-    changed = [(old, new) for old, new in zip(PAGE.splitlines(), found.splitlines(), strict=True) if old != new]
+    before, after = (text.partition("<!-- switches -->")[0] for text in (PAGE, found))
+    assert found.removeprefix(after) == WORTH
+    changed = [(old, new) for old, new in zip(before.splitlines(), after.splitlines(), strict=True) if old != new]
     assert [new for _, new in changed] == [
         "| `digits10-4` | default | `dcc` | 0.610 ± 0.010 | 0.1 |",
         "| `digits10-4` | personalized | `dcc` | 0.700 ± 0.020 | 0.2 |",
@@ -572,3 +637,5 @@ def test_only_what_is_marked_is_filled_in(filling, tmp_path, monkeypatch):
         filling.fill("<!-- demo: cross dcc digits10-4 asked -->1<!-- /demo -->")
     with pytest.raises(SystemExit, match="has no row of the arm 'pcl' on 'd'"):
         filling.fill("<!-- seeds: pcl d test_acc mean -->1<!-- /seeds -->")
+    number = "<!-- demo: switches b+x d ACC difference -->{}<!-- /demo -->"
+    assert filling.fill(number.format("?")) == number.format("−0.100")

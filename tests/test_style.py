@@ -171,7 +171,7 @@ STAGES = (
     ("engine",),
     ("networks", "representations"),
     ("methods",),
-    ("sorting",),
+    ("sorting", "switches"),
     ("folder",),
     ("plan",),
     ("run",),

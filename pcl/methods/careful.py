@@ -65,7 +65,7 @@ class Method(base.Learner):
         if self.settings.ridge is None or len(placed.images) < self.settings.ridge_from * clusters:
             return spread
         expected = ridge.probabilities(inputs, placed.images, placed.which, clusters, self.settings.ridge)
-        return {split: (share + expected[split]) / 2 for split, share in spread.items()}
+        return {split: (share + expected[split]) * np.float32(0.5) for split, share in spread.items()}
 
     @cached_property
     def _spread(self) -> propagation.Spreader:

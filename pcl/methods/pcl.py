@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from pcl import losses, networks
 from pcl.engine.stage import Probability, Questions, Stage
@@ -38,18 +38,20 @@ class PCLSettings(base.Asking):
     temperature: PositiveFloat = 1.0
     column_temperature: PositiveFloat = 2.0
     emphasis: NonNegativeFloat = 4.0
-    self_term: bool = True
-    scale: Form = "paper"
-    weights: Form = "paper"
-    cluster_similarity: Literal["cosine", "dot"] = "cosine"
-    columns: Form = "paper"
-    balance: Literal["pooled", "per_view", "printed"] = "pooled"
+    self_term: bool = Field(True, description="k = i in Eq. 1's sum")
+    scale: Form = Field("paper", description="μ_i, the scale of Eq. 1's sum")
+    weights: Form = Field("paper", description="weights of positives, and over what they are normalised")
+    cluster_similarity: Literal["cosine", "dot"] = Field("cosine", description="similarity of cluster probabilities")
+    columns: Form = Field("paper", description="column loss")
+    balance: Literal["pooled", "per_view", "printed"] = Field(
+        "pooled", description="balance of cluster sizes, over both views or in each"
+    )
     pair_weight: NonNegativeFloat = 0.0
     strategy: Chosen = Choice.of("joint")
-    initial_questions: NonNegativeInt = 100
-    warmup_epochs: NonNegativeInt = 10
+    initial_questions: NonNegativeInt = Field(100, description="random questions before pretraining")
+    warmup_epochs: NonNegativeInt = Field(10, description="epochs of pretraining")
     extend_proportion: Probability = 0.0
-    drop_last_evaluation: bool = False
+    drop_last_evaluation: bool = Field(False, description="last partial batch left out of the scores")
 
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pcl import registry
-from pcl.config import Arm, Config, Strict, validate
+from pcl import registry, switches
+from pcl.config import Arm, Config, Strict, Switched, validate
 from pcl.errors import UserError, did_you_mean
 from pcl.methods.base import DeepSettings, Method
 
 
 def arm_of(config: Config, name: str) -> Arm:
     """An arm by its name; raises UserError where there is none."""
-    if name not in config.every_arm:
-        raise UserError(f"arm: no such arm{did_you_mean(name, config.every_arm)}")
-    return config.every_arm[name]
+    known = config.arms if name in config.arms else config.every_arm
+    if name not in known:
+        raise UserError(f"arm: no such arm{did_you_mean(name, known)}")
+    return known[name]
 
 
 def method_of(config: Config, arm: str) -> type[Method]:
     """The method of an arm; raises UserError where there is no such arm or method."""
+    name = arm_of(config, arm).method
     try:
-        method: type[Method] = registry.get("pcl.methods", "Method", arm_of(config, arm).method)
+        method: type[Method] = registry.get("pcl.methods", "Method", name)
     except UserError as error:
         raise UserError(f"arms.{arm}.method: {error}") from error
     return method
@@ -31,12 +33,16 @@ def resolve(config: Config, study: str, arm: str) -> Any:
     """The settings of an arm in a study.
 
     A method's own defaults, then the study's training scale, the arm's preset, the study's settings of the method,
-    and the arm's settings; later ones win.
+    and the arm's settings; later ones win. Of an arm with one setting as another arm has it, that one is put in last.
 
     Raises:
         UserError: a setting is unknown or wrong, or there is no such method, preset or strategy.
     """
     chosen, method, scale = arm_of(config, arm), method_of(config, arm), config.studies[study]
+    where = f"arms.{arm}.settings (in study {study})"
+    if isinstance(chosen, Switched):
+        base, other = (resolve(config, study, name) for name in (chosen.base, chosen.other))
+        return switches.flipped(base, other, chosen.switch, where)
     if chosen.preset is not None and chosen.preset not in method.presets:
         hint = did_you_mean(chosen.preset, method.presets)
         raise UserError(f"arms.{arm}.preset: {chosen.method} has no preset{hint}")
@@ -49,7 +55,7 @@ def resolve(config: Config, study: str, arm: str) -> Any:
     merged: dict[str, Any] = {}
     for layer in layers:
         merged = _merged(merged, layer)
-    return validate(method.Settings, merged, f"arms.{arm}.settings (in study {study})")
+    return validate(method.Settings, merged, where)
 
 
 def unknown_keys(config: Config, study: str) -> Iterator[str]:

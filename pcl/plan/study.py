@@ -8,9 +8,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pcl import layout, oracles, registry
+from pcl import layout, oracles, registry, switches
 from pcl.artifacts import key
-from pcl.config import Arm, Config, OracleChoice, Study, Table
+from pcl.config import Arm, Config, OracleChoice, Study, Switched, Table
 from pcl.errors import UserError, did_you_mean
 from pcl.methods.base import Method
 from pcl.numerics import NARROWEST
@@ -116,6 +116,14 @@ class Plan:
             self._runs[place] = self._resolve(*place)
         return self._runs[place]
 
+    def title(self, arm: str) -> str:
+        """An arm's title; of one with a setting as another arm has it, with the values of both."""
+        chosen = self._arm(arm)
+        if not isinstance(chosen, Switched):
+            return chosen.title
+        here, there = (switches.shown(self.settings(name), chosen.switch) for name in (chosen.base, chosen.other))
+        return f"{chosen.title}: {here} → {there}"
+
     def runs(self, report: str) -> list[Run]:
         """The runs behind one table or figure, each once."""
         return list({run.path: run for run in self._of(report)}.values())
@@ -154,6 +162,25 @@ class Plan:
     def lacking(self, item: Table) -> set[tuple[str, str]]:
         """(arm, task) of what a table leaves out, as the arm needs K and the task has none."""
         return {(arm, task) for task in self.tasks(item) for arm in item.arms if self.needs_clusters(task, arm)}
+
+    def refused(self, item: Table) -> dict[tuple[str, str], str]:
+        """(arm, task) of what a table leaves out, as the arm with its one changed setting cannot run, -> why."""
+        places = product(item.arms, self.tasks(item))
+        reasons = {(arm, task): self._refused(task, item.orientation, arm) for arm, task in places}
+        return {place: reason for place, reason in reasons.items() if reason is not None}
+
+    def _refused(self, task: str, orientation: str, arm: str) -> str | None:
+        """Why an arm with one setting as another arm has it does not run, if it does not."""
+        chosen = self._arm(arm)
+        if not isinstance(chosen, Switched):
+            return None
+        try:
+            if self.settings(arm) == self.settings(chosen.base):
+                return f"{chosen.base} and {chosen.other} have the same in study {self.name}"
+            self._hold(self.run(task, orientation, arm, self.study.seeds[0]))
+        except UserError as error:
+            return str(error)
+        return None
 
     def needs_clusters(self, task: str, arm: str) -> bool:
         """Whether an arm cannot run on a task for want of K: by itself, or by what it takes from another one."""
@@ -206,7 +233,8 @@ class Plan:
 
     def _problems(self) -> Iterator[UserError | str]:
         yield from unknown_keys(self.config, self.name)
-        steps = [partial(self.settings, arm) for arm in self.config.every_arm]
+        own = (name for name, arm in self.config.every_arm.items() if not isinstance(arm, Switched))
+        steps = [partial(self.settings, arm) for arm in own]
         steps += [partial(self.orientations, task) for task in self.study.tasks]
         steps += [partial(self._askable, report) for report in (*self.config.every_table, *self.config.every_figure)]
         for step in steps:
@@ -222,9 +250,13 @@ class Plan:
         if report in self.config.every_figure:
             self.figure(report).check()
         for run in self.runs(report):
-            images = run.data.dataset.training_images()
-            if images is None or run.seed != self.study.seeds[0]:
-                continue
+            if run.seed == self.study.seeds[0]:
+                self._hold(run)
+
+    def _hold(self, run: Run) -> None:
+        """Hold a run against the number of its training images, where that is known; raises UserError."""
+        images = run.data.dataset.training_images()
+        if images is not None:
             check_size(run, images)
             if run.budget:
                 check_budget(run, images)
@@ -232,9 +264,9 @@ class Plan:
     def _of(self, report: str) -> Iterator[Run]:
         if report in self.config.every_table:
             item = self.config.every_table[report]
-            lacking = self.lacking(item)
+            left_out = self.lacking(item) | self.refused(item).keys()
             for task, orientation, arm in product(self.tasks(item), item.orientations, item.arms):
-                if (arm, task) in lacking:
+                if (arm, task) in left_out:
                     continue
                 for budget in self.askable(task, orientation, arm, item.budgets) if item.budgets else [None]:
                     seeds = item.seeds or self.study.seeds

@@ -51,6 +51,11 @@ def signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
 
+def interval(mean: float, low: float | None, high: float | None) -> str:
+    """A difference with the ends of its interval, where it has one."""
+    return signed(mean) if low is None or high is None else f"{signed(mean)} [{signed(low)}, {signed(high)}]"
+
+
 def asked_and_implied(questions: Sequence[float] | None) -> str:
     """Questions as they are read: "300 + 631", and "300 + 631 / 214" with the images that are placed."""
     if questions is None:

@@ -7,7 +7,7 @@ import sys
 import time
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pcl import datasets, numerics, progress
 from pcl.errors import UserError
@@ -20,6 +20,10 @@ from pcl.representations.base import Images, Rows, Source
 from pcl.run import inputs, scores
 from pcl.run.alone import alone
 from pcl.run.inputs import Labels
+
+if TYPE_CHECKING:
+    from pcl.engine.session import Session
+    from pcl.methods.base import DeepMethod
 
 
 def pretrain(run: Run) -> Path:
@@ -93,7 +97,7 @@ def represent(features: Features) -> Path:
     @cache
     def opened() -> tuple[Any, Any]:
         assert features.network is not None, "a representation of a network is planned with it"
-        return _with_weights(features.network)
+        return restored(features.network)
 
     def layer(name: str, shown: Images) -> Rows:
         method, session = opened()
@@ -115,23 +119,25 @@ def layer_of(run: Run, layer: str = "features", *, trained: bool = True) -> Rows
         layer: "features", what the heads see, or the name of a head.
         trained: the weights that the run has written; else those it began with.
     """
-    from pcl.run import network
-
-    method, session = _with_weights(run) if trained else network.opened(run)
-    return _rows(method, session, layer)
+    return _rows(*restored(run, trained=trained), layer)
 
 
-def _with_weights(run: Run) -> tuple[Any, Any]:
-    """The method and a session of a run that is trained."""
+def restored(run: Run, *, trained: bool = True) -> tuple[DeepMethod, Session]:
+    """The method of a run and a session with the weights that it has written; else with those it began with.
+
+    Raises:
+        UserError: the images or the weights are missing or damaged.
+    """
     from pcl.run import network
 
     method, session = network.opened(run)
-    run.folder.needed(run.folder.weights, run.arm)
-    session.network.load_state_dict(run.folder.read_weights())
+    if trained:
+        run.folder.needed(run.folder.weights, run.arm)
+        session.network.load_state_dict(run.folder.read_weights())
     return method, session
 
 
-def _rows(method: Any, session: Any, layer: str, images: Images | None = None) -> Rows:
+def _rows(method: DeepMethod, session: Any, layer: str, images: Images | None = None) -> Rows:
     """What a layer gives for a session's own images, or for others [N, C, H, W] in their place."""
 
     def rows(module: Any, batch: Any) -> Any:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Ty
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
+from pydantic.fields import FieldInfo
 
 from pcl import neighbourhoods, registry
 from pcl import seed as seeds
@@ -57,6 +58,11 @@ class Choice(Strict):
         """What the strategy looks at."""
         return _strategy(self.name).sees
 
+    @property
+    def fields(self) -> dict[str, FieldInfo]:
+        """The strategy's settings."""
+        return _strategy(self.name).Settings.model_fields
+
     def make(self) -> Strategy:
         """The strategy itself."""
         strategy = _strategy(self.name)
@@ -83,7 +89,7 @@ Scope = Literal["batch", "pool", "features", "network"]
 class ScoreSettings(Strict):
     """Settings of PCL's scores: the equations as printed, or the released code's (docs/methods/pcl.md, 7 to 9)."""
 
-    form: Form = "paper"
+    form: Form = Field("paper", description="scores of the query strategy")
 
 
 class UncertaintySettings(ScoreSettings):

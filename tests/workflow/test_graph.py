@@ -83,7 +83,7 @@ def test_one_table_needs_its_own_runs_only(checkout):
     assert needed.items() <= counts(done).items()
 
 
-@pytest.mark.parametrize("name", ["cross", "fixed", "everything", "occ-table2", "idc-table"])
+@pytest.mark.parametrize("name", ["cross", "switches", "fixed", "everything", "occ-table2", "idc-table"])
 def test_a_table_on_request_is_built_when_it_is_named(checkout, name):
     done = checkout.run("snakemake", "-n", f"reports/{name}.csv")
     assert counts(done)["train"] >= len({run.path for run in Plan(PARAMS).runs(name)})
@@ -99,12 +99,10 @@ def test_a_network_on_frozen_features_waits_for_them_as_its_pretraining_does(che
         YAML(typ="safe", pure=True).dump(content, file)
     plan = Plan(config.load(checkout / "params.yaml"))
     runs = [plan.run("digits10-2", "personalized", arm, 0) for arm in ("dcc", "pcl")]
-    targets = [run.pretraining.folder.last for run in runs]
-    needed = {"prepare": 1, "relabel": 1, "represent": 1}
-    done = counts(checkout.run("snakemake", "-n", targets[0]))
-    assert done == {"prepare": 1, "represent": 1, "pretrain": 1, "total": 3}
+    done = counts(checkout.run("snakemake", "-n", runs[0].pretraining.folder.last))
+    assert {"represent": 1, "pretrain": 1}.items() <= done.items() and "train" not in done
     done = counts(checkout.run("snakemake", "-n", *(run.folder.last for run in runs)))
-    assert done == needed | {"pretrain": 2, "train": 2, "total": 7}
+    assert {"represent": 1, "pretrain": 2, "train": 2}.items() <= done.items()
 
 
 def test_reading_the_config_imports_nothing_heavy():

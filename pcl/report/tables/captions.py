@@ -10,11 +10,7 @@ from pcl.report.words import NEEDS_CLUSTERS, image_counts, numbers
 
 def caption(table: FilledTable) -> list[str]:
     """The sentences below a table, after its title."""
-    sentences = [
-        _spread(table),
-        f"Bold: the best mean of a column, where there are {ENOUGH} seeds or more and the 95 % interval of its "
-        "difference to the runner-up excludes 0 (paired bootstrap over seeds and images, expanded percentiles).",
-    ]
+    sentences = [_spread(table), *(_differences(table) if table.item.differences else [_lead()])]
     if "f" in table.item.metrics:
         sentences.append("F is the Fowlkes–Mallows index.")
     if table.asks:
@@ -48,6 +44,30 @@ def _spread(table: FilledTable) -> str:
         return f"One training seed {where} It has no standard deviation."
     n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return f"Mean ± standard deviation (ddof = 1) over {n} training seeds {where}"
+
+
+INTERVAL = "(paired bootstrap over seeds and images, expanded percentiles)"
+
+
+def _lead() -> str:
+    return (
+        f"Bold: the best mean of a column, where there are {ENOUGH} seeds or more and the 95 % interval of its "
+        f"difference to the runner-up excludes 0 {INTERVAL}."
+    )
+
+
+def _differences(table: FilledTable) -> list[str]:
+    """What the columns of differences are, and what has no number in them."""
+    heads, groups = [arms[0] for arms in table.item.rows.values()], len(table.item.rows)
+    titles = {row.arm: row.title for row in table.rows}
+    first = f" Of {' and '.join(titles[arm] for arm in heads[1:])}, from {titles[heads[0]]}." if groups > 1 else ""
+    many = sum(cell.difference is not None for row in table.rows for cell in row.cells.values())
+    return [
+        "Difference: from the first row of the group, with its 95 % interval "
+        f"{INTERVAL}, bold where there are {ENOUGH} seeds or more and it excludes 0; rows go by its size.{first}",
+        f"Of {many} such intervals, one in twenty would exclude 0 by chance alone.",
+        *(f"Not run: {title} ({reason})." for title, reason in table.refused.items()),
+    ]
 
 
 def _prices(table: FilledTable) -> str:

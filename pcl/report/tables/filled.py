@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import pandas as pd
@@ -28,6 +28,8 @@ class Cell:
     """Whether this is the best of its column and its lead is clear."""
     without: str = NOT_RUN
     """Why there is none, where n is 0."""
+    difference: intervals.Difference | None = None
+    """From the arm that it is held against, where the table has such a column and both have run."""
 
 
 class Questions(NamedTuple):
@@ -79,6 +81,8 @@ class FilledTable:
     """What params.yaml says of the arms."""
     open: set[str]
     """The tasks of which nobody knows how many clusters there are."""
+    refused: dict[str, str]
+    """The title of an arm with one setting changed that cannot run -> why."""
 
     @property
     def described(self) -> tuple[str, ...]:
@@ -134,7 +138,12 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
         for arm in item.rows.get(group, []):
             own = frame[frame["arm"] == arm]
             cells = _cells(own, arm, leads, printed.get(answering.get(arm, ""), {}), lacking)
-            title = item.titles.get(arm, plan.config.every_arm[arm].title)
+            if item.differences:
+                cells = {
+                    place: replace(cell, clear=False, difference=_difference(frame, place, arm, item, images))
+                    for place, cell in cells.items()
+                }
+            title = item.titles.get(arm) or plan.title(arm)
             found = own.groupby("task")["found"].mean().to_dict()
             what = description(plan, name, arm) if item.described else {}
             rows.append(Row(group, title, arm, cells, _questions(own), found, _closure(own), what))
@@ -142,6 +151,8 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
             if paper.arms.get(row) not in item.arms:
                 cells = {place: Cell(published=printed[row].get(place)) for place in places}
                 rows.append(Row(group, row, None, cells, {}, {}, NOT_RUN, {}))
+    if item.differences:
+        rows = _by_size(rows, places[0])
     shown = [task for task in tasks if task in paper.tasks]
     notes = dict.fromkeys(note for arm in item.arms if (note := plan.config.every_arm[arm].note))
     made = [task for task in tasks if task in set(frame["task"])]
@@ -161,7 +172,20 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
         at_chance=_at_chance(frame, chance),
         notes=[*notes, *plan.remarks(name)],
         open={column for column, task in columns.items() if plan.config.tasks[task].clusters is None},
+        refused={plan.title(arm): reason for (arm, _), reason in plan.refused(item).items()},
     )
+
+
+def _by_size(rows: list[Row], place: tuple[str, str]) -> list[Row]:
+    """The rows of each group by the size of their difference at one place, the group's first row above them."""
+    heads = {row.group: row for row in reversed(rows)}
+    groups = list(dict.fromkeys(row.group for row in rows))
+
+    def order(row: Row) -> tuple[int, bool, float]:
+        found = row.cells[place].difference
+        return groups.index(row.group), row is not heads[row.group], -abs(found.mean) if found else math.inf
+
+    return sorted(rows, key=order)
 
 
 def price(table: FilledTable, arm: str) -> int | None:
@@ -197,6 +221,16 @@ def _cells(
         without = NEEDS_CLUSTERS if (arm, place[0]) in lacking else NOT_RUN
         cells[place] = Cell(float(mean), float(std), int(n), printed.get(place), clear, without)
     return cells
+
+
+def _difference(
+    frame: pd.DataFrame, place: tuple[str, str], arm: str, item: config.Table, images: intervals.Images
+) -> intervals.Difference | None:
+    """Of an arm from the one that the table holds it against, at one place."""
+    task, metric = place
+    if arm not in item.against:
+        return None
+    return intervals.between(frame[frame["task"] == task], metric, arm, item.against[arm], images)
 
 
 def _questions(frame: pd.DataFrame) -> dict[str, Questions]:

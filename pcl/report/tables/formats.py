@@ -13,17 +13,19 @@ from pcl import artifacts
 from pcl.report.tables.captions import caption
 from pcl.report.tables.escaping import latex, markdown
 from pcl.report.tables.filled import Cell, FilledTable, Row
-from pcl.report.words import METRIC_NAMES, NO_VALUE, NOT_PUBLISHED, asked_and_implied, count
+from pcl.report.words import METRIC_NAMES, NO_VALUE, NOT_PUBLISHED, asked_and_implied, count, interval
 
 HEADLINES = ("acc", "nmi")
+DIFFERENCE = ["difference", "low", "high"]
 
 
 def to_csv(table: FilledTable) -> str:
-    """One header row, one row per method, three to four columns per score."""
+    """One header row, one row per method, three to seven columns per score."""
     header = ["group", "method", "arm", *table.described]
     for task in table.tasks:
         for metric in table.item.metrics:
             kinds = ["mean", "std", "n"] + (["published"] if task in table.published_tasks else [])
+            kinds += DIFFERENCE * table.item.differences
             header += [f"{task} {METRIC_NAMES[metric]} {kind}" for kind in kinds]
         if table.asks:
             header += [f"{task} asked", f"{task} implied", f"{task} placed"]
@@ -46,6 +48,10 @@ def to_csv(table: FilledTable) -> str:
                 ]
                 if task in table.published_tasks:
                     values.append(NOT_PUBLISHED if cell.published is None else cell.published)
+                if table.item.differences:
+                    found = cell.difference
+                    ends = (None, None, None) if found is None else (found.mean, found.low, found.high)
+                    values += [NO_VALUE if end is None else round(end, 6) for end in ends]
             if table.asks:
                 without = row.cells[task, table.item.metrics[0]].without
                 values += [_number(count, NO_VALUE) for count in row.questions.get(task, ())] or [without] * 3
@@ -75,7 +81,7 @@ def to_latex(table: FilledTable, command: str) -> str:
     first, rules, column = [""] * (2 + about), [], 3 + about
     second = ["", "method", *map(latex, table.described)]
     for task in table.tasks:
-        names = [METRIC_NAMES[metric] for metric in table.item.metrics]
+        names = _scores(table)
         names += ["questions"] * table.asks + ["K found"] * (task in table.open)
         second += names
         per_task = len(names)
@@ -167,7 +173,7 @@ def _grid(
     """The header and the rows of a table for reading."""
     header = ["", "method", *table.described]
     for task in table.tasks:
-        header += [f"{task} {METRIC_NAMES[metric]}" for metric in table.item.metrics]
+        header += [f"{task} {name}" for name in _scores(table)]
         header += [f"{task} questions"] * table.asks + [f"{task} K found"] * (task in table.open)
     body = []
     for row in table.rows:
@@ -177,9 +183,23 @@ def _grid(
                 cell = row.cells[task, metric]
                 score = bold(escape(text(cell))) if cell.clear else escape(text(cell))
                 line.append(score if cell.published is None else f"{score} [{cell.published:.3f}]")
+                if table.item.differences:
+                    found, shown = cell.difference, escape(_difference(cell))
+                    line.append(bold(shown) if found is not None and found.clear else shown)
             line += [_asked(row, task, table)] * table.asks + [_found(row, task, table)] * (task in table.open)
         body.append(line + [row.closure] * table.asks)
     return header + ["closure"] * table.asks, body
+
+
+def _scores(table: FilledTable) -> list[str]:
+    """The columns of scores that a task has."""
+    names = (METRIC_NAMES[metric] for metric in table.item.metrics)
+    return [column for name in names for column in [name] + [f"{name} difference"] * table.item.differences]
+
+
+def _difference(cell: Cell) -> str:
+    found = cell.difference
+    return NO_VALUE if found is None else interval(found.mean, found.low, found.high)
 
 
 def _described(row: Row, table: FilledTable) -> list[str]:
