@@ -106,8 +106,8 @@ def _said(words: list[str]) -> str:
 
 def _empty() -> None:
     """Cancel what is left when a test has failed, since jobs outlive the daemons."""
-    subprocess.run(["scancel", "--quiet", "--user", "root"], check=False)
-    with suppress(TimeoutError):
+    with suppress(TimeoutError, subprocess.TimeoutExpired):
+        subprocess.run(["scancel", "--quiet", "--user", "root"], check=False, timeout=30)
         wait("an empty queue", lambda: not _said(["squeue", "--noheader"]), 30)
 
 
@@ -131,9 +131,9 @@ def _memory() -> int:
 
 
 def _daemon(stack: ExitStack, folder: Path, words: list[str]) -> None:
-    """Start one, to be ended when the stack is left."""
+    """Start one, to be ended when the stack is left, and not by a Ctrl-C before its jobs are."""
     log = stack.enter_context((folder / f"{words[0]}.out").open("w"))
-    process = subprocess.Popen(words, stdout=log, stderr=log)
+    process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
 
     def end() -> None:
         process.terminate()
