@@ -100,3 +100,14 @@ def workspace(empty, monkeypatch):
     folder = empty("workspace")
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture
+def settings_of_torch():
+    """What choosing a device sets for the whole process is restored."""
+    import torch
+
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    yield
+    torch.use_deterministic_algorithms(before[0])
+    torch.backends.cudnn.benchmark = before[1]

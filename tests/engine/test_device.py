@@ -9,14 +9,7 @@ import torch
 from pcl.engine import device
 from pcl.errors import UserError
 
-
-@pytest.fixture(autouse=True)
-def settings_of_torch():
-    """Restored after every test."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    yield
-    torch.use_deterministic_algorithms(before[0])
-    torch.backends.cudnn.benchmark = before[1]
+pytestmark = pytest.mark.usefixtures("settings_of_torch")
 
 
 @pytest.mark.parametrize("name", ["tpu", "", "cpu0"])

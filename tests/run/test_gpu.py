@@ -13,16 +13,10 @@ from pcl.run.checkpoint import Checkpoint
 DEVICE = "cuda"
 GPUS = torch.cuda.device_count() if torch.cuda.is_available() else 0
 
-pytestmark = pytest.mark.skipif(GPUS == 0, reason="torch finds no GPU here: how a run goes on one is not tried")
-
-
-@pytest.fixture(autouse=True)
-def settings_of_torch():
-    """Restored after every test."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    yield
-    torch.use_deterministic_algorithms(before[0])
-    torch.backends.cudnn.benchmark = before[1]
+pytestmark = [
+    pytest.mark.skipif(GPUS == 0, reason="torch finds no GPU here: how a run goes on one is not tried"),
+    pytest.mark.usefixtures("settings_of_torch"),
+]
 
 
 @pytest.fixture

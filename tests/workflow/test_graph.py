@@ -69,6 +69,8 @@ def test_jobs_run_the_package_and_the_python_that_planned_them(checkout, tmp_pat
 
 def test_the_graph_of_the_paper_is_built_without_its_data(checkout):
     done = checkout.run("snakemake", "-n", "reports/paper/index.html")
+    smallest = checkout.run("snakemake", "-n", Plan(PARAMS).data("digits10-2").path / "manifest.json")
+    assert done.seconds < 8 * smallest.seconds  # it is 4: hundreds of runs cost little beside reading the rules
     runs = Plan(PARAMS, "paper").all_runs()
     assert counts(done)["train"] == len(runs)
     assert counts(done)["pretrain"] == len({run.pretraining.path for run in runs if run.pretraining})
