@@ -16,7 +16,7 @@ PAIRS = [  # of settings, of settings of a strategy, of strategies, of a nested 
     ("pcl-random", "pcl-hard"),
     ("adc", "adc-autoencoder"),
     ("spherepair", "spherepair-random"),
-    ("ours-two", "ours"),
+    ("ours-three", "ours"),
 ]
 
 

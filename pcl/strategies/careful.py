@@ -35,7 +35,7 @@ class CarefulSettings(Strict):
     typical: NonNegativeInt = 10
     pool: PositiveInt = 5
     neighbours: PositiveInt = 20
-    need: PositiveInt = 3
+    need: PositiveInt = 2
 
 
 class Strategy(base.Strategy[FeatureView]):
@@ -47,7 +47,7 @@ class Strategy(base.Strategy[FeatureView]):
     Source: ours; docs/methods/careful.md says what was tried.
     """
 
-    version = 1
+    version = 2
     sees: ClassVar[Scope] = "features"
     Settings = CarefulSettings
     settings: CarefulSettings
