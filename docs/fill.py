@@ -29,6 +29,7 @@ from statistics import fmean, stdev
 from pcl import config
 from pcl.config import Table
 from pcl.intervals import ENOUGH
+from pcl.plan.catalogue import Catalogue
 from pcl.report.words import NO_VALUE, NOT_RUN, interval, signed
 
 ROOT = Path(__file__).parents[1]
@@ -159,7 +160,7 @@ def _read(name: str) -> list[Cells]:
 
 @cache
 def _spec(name: str) -> Table:
-    return config.load(ROOT / "params.yaml").every_table[name]
+    return Catalogue(config.load(ROOT / "params.yaml")).tables[name]
 
 
 def main() -> None:
@@ -168,7 +169,9 @@ def main() -> None:
     if found.study != STUDY:
         raise SystemExit(f"params.yaml: study is {found.study}, but these pages show {STUDY}; select it")
     reports = ROOT / "reports"  # another study's tables are in a folder of its own
-    names = (name for name in found.every_table if name not in found.switches)  # which have a folder of their own
+    names = (
+        name for name in Catalogue(found).tables if name not in found.switches
+    )  # which have a folder of their own
     paths = ([*reports.glob(f"{name}.csv"), *reports.glob(f"*/{name}.csv")] for name in names)
     made = [some[0] for some in paths if some]
     if not made:

@@ -5,8 +5,6 @@ Every mistake is reported at once, with the path of its key and, for a misspelt 
 
 from __future__ import annotations
 
-from functools import cached_property
-from itertools import permutations, product
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args
@@ -67,14 +65,6 @@ class Arm(Strict):
     features: Once[Name] = Field([], description="representations, side by side; without a network [pixels] if empty")
     source: str | None = Field(None, description="the arm whose clusters this one takes")
     answers: str | None = Field(None, description="the arm whose answered questions this one takes over")
-
-
-class Switched(Arm):
-    """An arm with one setting as another arm has it; it stands for itself in a table of switches only."""
-
-    base: str
-    other: str
-    switch: str
 
 
 def _shown_once(rows: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -258,100 +248,10 @@ class Config(Strict):
         """The folder of params.yaml, from which relative paths in it start."""
         return self._root
 
-    @cached_property
-    def every_arm(self) -> dict[str, Arm]:
-        """The arms that are named, and those that others stand for.
-
-        A cross of arms and strategies stands for `arm+strategy`, a table of switches for `arm+setting`.
-        """
-        found = dict(self.arms)
-        for spec in self.cross.values():
-            for base, strategy in product(spec.arms, spec.strategies):
-                arm = self._under(base, strategy)
-                if self._named(arm) is None:
-                    found[f"{base}+{strategy}"] = arm
-        for pair in self.switches.values():
-            for base, other in permutations(pair.arms):
-                found |= self._switched(base, other)
-        return found
-
     @property
     def every_figure(self) -> dict[str, FigureSettings]:
         """All figures."""
         return self.figures | self.figures_on_request
-
-    @cached_property
-    def every_table(self) -> dict[str, Table]:
-        """All tables.
-
-        A cross has a group for each arm and a row for each strategy; a table of switches a group for each of the two
-        arms, with the arm itself and a row for each setting.
-        """
-        found = self.tables | self.on_request
-        found |= {name: self._switch_table(pair) for name, pair in self.switches.items()}
-        for name, spec in self.cross.items():
-            rows: dict[str, list[str]] = {}
-            titles: dict[str, str] = {}
-            for base, strategy in product(spec.arms, spec.strategies):
-                arm = self._named(self._under(base, strategy)) or f"{base}+{strategy}"
-                rows.setdefault(self.arms[base].title, []).append(arm)
-                titles[arm] = strategy
-            found[name] = Table(
-                title=spec.title,
-                orientation=spec.orientation,
-                tasks="ablation",
-                split=spec.split,
-                rows=rows,
-                titles=titles,
-            )
-        return found
-
-    def _under(self, base: str, strategy: str) -> Arm:
-        arm = self.arms[base]
-        settings = arm.settings | {"strategy": strategy}
-        return arm.model_copy(update={"title": strategy, "note": None, "settings": settings})
-
-    def _switch_table(self, pair: Switches) -> Table:
-        return Table(
-            title=pair.title,
-            orientation=pair.orientation,
-            tasks="ablation",
-            split=pair.split,
-            metrics=pair.metrics,
-            differences=True,
-            rows={
-                f"{self.arms[base].title}, one setting changed": [base, *self._switched(base, other)]
-                for base, other in permutations(pair.arms)
-            },
-        )
-
-    def _switched(self, base: str, other: str) -> dict[str, Switched]:
-        """The arms with one setting as another arm has it: all settings that differ in any study."""
-        from pcl import switches  # which imports this module
-        from pcl.plan.settings import resolve
-
-        words: dict[str, str] = {}
-        for study in self.studies:
-            try:
-                mine, theirs = resolve(self, study, base), resolve(self, study, other)
-            except UserError:  # which the check of that study reports
-                continue
-            known = switches.leaves(theirs) | switches.leaves(mine)
-            words |= {name: known[name].words if name in known else name for name in switches.differing(mine, theirs)}
-        arm = self.arms[base]
-        own = {name: getattr(arm, name) for name in Arm.model_fields}
-        return {
-            f"{base}+{switch.replace('.', '-')}": Switched(
-                **own | {"title": title, "note": None}, base=base, other=other, switch=switch
-            )
-            for switch, title in words.items()
-        }
-
-    def _named(self, wanted: Arm) -> str | None:
-        """The arm of params.yaml that is the same but for its title and note."""
-        words = {"title": wanted.title, "note": wanted.note}
-        same = (name for name, arm in self.arms.items() if arm.model_copy(update=words) == wanted)
-        return next(same, None)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def runs(plan: Plan, report: str | None = None, arm: str | None = None, task: st
 
 def lacking(plan: Plan, arm: str | None = None) -> Iterator[str]:
     """A line for every task whose K nobody knows: the arms of the study's tables, or that one, that need it."""
-    shown = [plan.config.every_table[name] for name in plan.every_report if name in plan.config.every_table]
+    shown = [plan.catalogue.tables[name] for name in plan.every_report if name in plan.catalogue.tables]
     named = [arm] if arm else [own for item in shown for own in item.arms]
     for task in plan.study.tasks:
         if arms := sorted({own for own in named if plan.needs_clusters(task, own)}):

@@ -134,7 +134,7 @@ def _reports(plan: Plan) -> Iterator[Step]:
             runs, out = plan.runs(name), REPORTS / within / name
             summary = layout.RESULTS / "summary" / within / f"{name}.csv"
             yield _made(summary, partial(_summary, summary, runs), runs)
-            if name in plan.config.every_table:
+            if name in plan.catalogue.tables:
                 yield _made(Path(f"{out}.csv"), partial(_table, plan, name, out), runs)
                 continue
             own = plan.precomputed(name)

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from pcl import config
 from pcl.errors import UserError
 from pcl.plan import Plan
+from pcl.plan.catalogue import Catalogue
 
 ROOT = Path(__file__).parent.parent
 FULL = Path(__file__).with_name("params.full.yaml")
@@ -535,19 +536,20 @@ class TestCross:
     """Every arm under every strategy: arms that params.yaml names are used, the others are derived."""
 
     shipped = config.load(FULL)
+    catalogue = Catalogue(shipped)
 
     def test_rows_are_every_arm_under_every_strategy(self):
-        spec, table = self.shipped.cross["cross"], self.shipped.every_table["cross"]
+        spec, table = self.shipped.cross["cross"], self.catalogue.tables["cross"]
         assert [len(arms) for arms in table.rows.values()] == [len(spec.strategies)] * len(spec.arms)
         for base, arms in zip(spec.arms, table.rows.values(), strict=True):
             for strategy, name in zip(spec.strategies, arms, strict=True):
-                arm = self.shipped.every_arm[name]
+                arm = self.catalogue.arms[name]
                 assert arm.settings == self.shipped.arms[base].settings | {"strategy": strategy}
                 assert (arm.method, arm.preset) == (self.shipped.arms[base].method, self.shipped.arms[base].preset)
                 assert table.titles[name] == strategy
 
     def test_an_arm_that_is_there_already_is_not_trained_twice(self):
-        rows = self.shipped.every_table["cross"].rows
+        rows = self.catalogue.tables["cross"].rows
         assert rows["PCL"] == ["pcl-random", "pcl-uncertainty", "pcl-hard", "pcl", "pcl+hub_boundary"]
         assert rows["DCC"][0] == "dcc" and rows["ADC"][-1] == "adc"
         plan = Plan(self.shipped)

@@ -477,7 +477,7 @@ def test_what_each_switch_is_worth_follows_from_its_seeds(monkeypatch):
     made = importlib.import_module("switches")
     table, seeds = (rows_of(made.HERE / f"{name}.csv") for name in ("switches", "seeds"))
     assert made.page(table, seeds) == (made.HERE / "README.md").read_text()
-    item, numbers = plans().config.every_table[made.TABLE], [str(seed) for seed in plans().selected.study.seeds]
+    item, numbers = plans().catalogue.tables[made.TABLE], [str(seed) for seed in plans().selected.study.seeds]
     assert {row["arm"] for row in table} == set(item.arms)
     acc = {(row["arm"], row["seed"]): float(row["acc"]) for row in seeds if row["split"] == "test"}
     for row in table:
@@ -515,7 +515,7 @@ def test_numbers_of_the_labelling_page_are_those_of_its_benchmark():
 def test_tables_of_the_demo_have_rows_that_params_names(path):
     with path.open(newline="") as file:
         arms = [row["arm"] for row in csv.DictReader(file)]
-    assert set(arms) <= set(plans().config.every_table[path.stem].arms)
+    assert set(arms) <= set(plans().catalogue.tables[path.stem].arms)
 
 
 def above_chance(found: dict[str, str]) -> bool:
@@ -547,7 +547,7 @@ def test_every_method_of_the_table_of_all_beats_chance_outside_its_spread_on_som
     """By the tables of the demo as they are committed; an arm under another strategy is another arm."""
     known, above = plans().config, set()
     for path in sorted((ROOT / "docs/results/demo").glob("*.csv")):
-        if not known.every_table[path.stem].budgets:
+        if not plans().catalogue.tables[path.stem].budgets:
             with path.open(newline="") as file:
                 above |= {row["arm"] for row in csv.DictReader(file) if above_chance(row)}
     assert {known.arms[arm].method for arm in known.on_request["everything"].arms} == {

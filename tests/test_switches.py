@@ -58,7 +58,7 @@ def test_what_two_arms_agree_on_is_no_switch(plan):
 
 
 def test_a_table_has_both_arms_as_they_are_and_every_setting_by_itself(plan):
-    table = plan.config.every_table["switches"]
+    table = plan.catalogue.tables["switches"]
     names = switches.differing(plan.settings("pcl-paper"), plan.settings("pcl-release"))
     arms = [f"+{name.replace('.', '-')}" for name in names]
     assert list(table.rows.values()) == [[a, *(f"{a}{n}" for n in arms)] for a in ("pcl-paper", "pcl-release")]
@@ -97,7 +97,7 @@ def test_what_cannot_run_is_left_out_with_its_reason():
 
     plan = Plan(changed(edit))
     plan.check()
-    table = plan.config.every_table["odd"]
+    table = plan.catalogue.tables["odd"]
     refused = plan.refused(table)
     assert {arm for arm, _ in refused} == {"odd+attention", "pcl-paper+heads"}
     assert all("heads: 5 do not divide" in reason for reason in refused.values())
@@ -112,7 +112,7 @@ def test_more_questions_than_can_be_asked_are_a_reason_too():
 
     plan = Plan(changed(edit))
     plan.check()
-    refused = plan.refused(plan.config.every_table["short"])
+    refused = plan.refused(plan.catalogue.tables["short"])
     assert {arm for arm, _ in refused} == {"short+initial_questions", "pcl-paper+epochs"}
     assert all("it asks no more than" in reason for reason in refused.values())
 
@@ -125,7 +125,7 @@ def test_a_study_in_which_the_two_agree_does_not_run_it_twice():
 
     both = changed(edit)
     demo, paper = Plan(both), Plan(both, "paper")
-    table = both.every_table["switches"]
+    table = demo.catalogue.tables["switches"]
     assert "pcl-paper+initial_questions" in table.arms, "it is one in the study paper"
     assert "have the same in study demo" in demo.refused(table)["pcl-paper+initial_questions", "digits10-4"]
     assert "pcl-paper+initial_questions" not in {run.arm for run in demo.runs("switches")}

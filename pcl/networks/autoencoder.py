@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from pcl.engine.stage import DeepSettings
-from pcl.networks.backbone import conv3x3, made
+from pcl.networks.backbone import Conv3x3, made
 from pcl.types import Float, Tensor
 
 VERSION = 1
@@ -34,7 +34,7 @@ class Decoder(nn.Module):
         self.first = nn.Sequential(nn.Linear(features, widths[0] * 16), nn.ReLU(), nn.Unflatten(1, (-1, 4, 4)))
         layers: list[nn.Module] = []
         for wide, narrow in pairwise(widths):
-            layers += [nn.Upsample(scale_factor=2), conv3x3(wide, narrow), nn.BatchNorm2d(narrow), nn.ReLU()]
+            layers += [nn.Upsample(scale_factor=2), Conv3x3(wide, narrow), nn.BatchNorm2d(narrow), nn.ReLU()]
         self.rest = nn.Sequential(*layers, nn.Conv2d(widths[-1], channels, 3, padding=1))
 
     def forward(self, z: Float[Tensor, "B D"]) -> Float[Tensor, "B C S S"]:

@@ -17,9 +17,21 @@ VERSION = 1
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 
-def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+MANY = 16
+"""Images from which on torch's convolutions of a single pixel, by 3×3 and by 1×1 weights, round alike."""
+
+
+class Conv3x3(nn.Conv2d):
     """A 3×3 convolution that keeps H×W, divided by the stride, without bias."""
-    return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__(inputs, outputs, 3, stride, padding=1, bias=False)
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
+        """The feature maps; of single pixels by the one weight that meets them: equal, in a quarter of the time."""
+        if x.shape[-2:] == (1, 1) and len(x) >= MANY:
+            return F.conv2d(x, self.weight[:, :, 1:2, 1:2])
+        return super().forward(x)
 
 
 class BasicBlock(nn.Module):
@@ -27,8 +39,8 @@ class BasicBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.conv1, self.bn1 = conv3x3(inputs, outputs, stride), nn.BatchNorm2d(outputs)
-        self.conv2, self.bn2 = conv3x3(outputs, outputs), nn.BatchNorm2d(outputs)
+        self.conv1, self.bn1 = Conv3x3(inputs, outputs, stride), nn.BatchNorm2d(outputs)
+        self.conv2, self.bn2 = Conv3x3(outputs, outputs), nn.BatchNorm2d(outputs)
         self.downsample: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
@@ -54,7 +66,7 @@ class ResNet(nn.Module):
             self.conv1 = nn.Conv2d(channels, width, 7, 2, padding=3, bias=False)
             self.maxpool: nn.Module = nn.MaxPool2d(3, 2, padding=1)
         else:
-            self.conv1, self.maxpool = conv3x3(channels, width), nn.Identity()
+            self.conv1, self.maxpool = Conv3x3(channels, width), nn.Identity()
         self.bn1 = nn.BatchNorm2d(width)
         inputs = width
         for number, blocks in enumerate(BLOCKS[depth], start=1):

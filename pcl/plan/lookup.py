@@ -8,6 +8,7 @@ from pathlib import Path
 from pcl import layout
 from pcl.config import Config
 from pcl.errors import UserError
+from pcl.plan.catalogue import Catalogue
 from pcl.plan.identities import Features, Run
 from pcl.plan.study import Plan
 from pcl.plan.tasks import Tasks
@@ -19,8 +20,8 @@ class Plans:
     def __init__(self, config: Config) -> None:
         """Nothing is resolved before it is asked for."""
         self.config = config
-        tasks = Tasks(config)
-        self.studies = {name: Plan(config, name, tasks) for name in config.studies}
+        tasks, self.catalogue = Tasks(config), Catalogue(config)
+        self.studies = {name: Plan(config, name, tasks, self.catalogue) for name in config.studies}
 
     @property
     def selected(self) -> Plan:
@@ -90,7 +91,7 @@ class Plans:
         words = {"scope": scope, "orientation": orientation, "name": name, "key": key, "seed": seed}
         wanted = layout.PRETRAINING.path(**words)
         now = []
-        for (study, plan), arm in product(self.studies.items(), self.config.every_arm):
+        for (study, plan), arm in product(self.studies.items(), self.catalogue.arms):
             try:
                 if not plan.pretrains(arm, name):
                     continue

@@ -5,57 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pcl import registry, switches
-from pcl.config import Arm, Config, Strict, Switched, validate
+from pcl import registry
+from pcl.config import Arm, Config, Strict, validate
 from pcl.errors import UserError, did_you_mean
 from pcl.methods.base import DeepSettings, Method
 
 
-def arm_of(config: Config, name: str) -> Arm:
-    """An arm by its name; raises UserError where there is none."""
-    known = config.arms if name in config.arms else config.every_arm
-    if name not in known:
-        raise UserError(f"arm: no such arm{did_you_mean(name, known)}")
-    return known[name]
-
-
-def method_of(config: Config, arm: str) -> type[Method]:
-    """The method of an arm; raises UserError where there is no such arm or method."""
-    name = arm_of(config, arm).method
-    try:
-        method: type[Method] = registry.get("pcl.methods", "Method", name)
-    except UserError as error:
-        raise UserError(f"arms.{arm}.method: {error}") from error
-    return method
-
-
-def resolve(config: Config, study: str, arm: str) -> Any:
-    """The settings of an arm in a study.
+def resolve(config: Config, study: str, name: str, arm: Arm, method: type[Method]) -> Any:
+    """The settings of an arm of some name, and of a method, in a study.
 
     A method's own defaults, then the study's training scale, the arm's preset, the study's settings of the method,
-    and the arm's settings; later ones win. Of an arm with one setting as another arm has it, that one is put in last.
+    and the arm's settings; later ones win.
 
     Raises:
-        UserError: a setting is unknown or wrong, or there is no such method, preset or strategy.
+        UserError: a setting is unknown or wrong, or there is no such preset or strategy.
     """
-    chosen, method, scale = arm_of(config, arm), method_of(config, arm), config.studies[study]
-    where = f"arms.{arm}.settings (in study {study})"
-    if isinstance(chosen, Switched):
-        base, other = (resolve(config, study, name) for name in (chosen.base, chosen.other))
-        return switches.flipped(base, other, chosen.switch, where)
-    if chosen.preset is not None and chosen.preset not in method.presets:
-        hint = did_you_mean(chosen.preset, method.presets)
-        raise UserError(f"arms.{arm}.preset: {chosen.method} has no preset{hint}")
+    scale = config.studies[study]
+    if arm.preset is not None and arm.preset not in method.presets:
+        raise UserError(f"arms.{name}.preset: {arm.method} has no preset{did_you_mean(arm.preset, method.presets)}")
     layers = (
-        {name: value for name, value in scale.training.items() if name in method.Settings.model_fields},
-        method.presets[chosen.preset] if chosen.preset else {},
-        scale.methods.get(chosen.method, {}),
-        chosen.settings,
+        {field: value for field, value in scale.training.items() if field in method.Settings.model_fields},
+        method.presets[arm.preset] if arm.preset else {},
+        scale.methods.get(arm.method, {}),
+        arm.settings,
     )
     merged: dict[str, Any] = {}
     for layer in layers:
         merged = _merged(merged, layer)
-    return validate(method.Settings, merged, where)
+    return validate(method.Settings, merged, f"arms.{name}.settings (in study {study})")
 
 
 def unknown_keys(config: Config, study: str) -> Iterator[str]:

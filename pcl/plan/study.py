@@ -10,34 +10,43 @@ from typing import Any
 
 from pcl import layout, oracles, registry, switches
 from pcl.artifacts import key
-from pcl.config import Arm, Config, OracleChoice, Study, Switched, Table
+from pcl.config import Arm, Config, OracleChoice, Study, Table
 from pcl.errors import UserError, did_you_mean
 from pcl.methods.base import Method
 from pcl.numerics import NARROWEST
 from pcl.plan.budget import BudgetError, NeedsClusters, check_size
 from pcl.plan.budget import check as check_budget
+from pcl.plan.catalogue import Catalogue, Switched
 from pcl.plan.frozen import check as check_frozen
 from pcl.plan.frozen import frozen_of
 from pcl.plan.identities import ANY, Features, Run, Target
-from pcl.plan.settings import arm_of, method_of, resolve, unknown_keys
+from pcl.plan.settings import unknown_keys
 from pcl.plan.tasks import Tasks
 
 
 class Plan:
     """The runs behind every table and figure of one study."""
 
-    def __init__(self, config: Config, study: str | None = None, tasks: Tasks | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        study: str | None = None,
+        tasks: Tasks | None = None,
+        catalogue: Catalogue | None = None,
+    ) -> None:
         """Resolve a study; the one that params.yaml selects unless named.
 
         Args:
             config: params.yaml.
             study: its name.
             tasks: those of params.yaml, where other studies have looked at them already.
+            catalogue: its arms and tables, likewise.
 
         Raises:
             UserError: no such study.
         """
         self.config = config
+        self.catalogue = Catalogue(config) if catalogue is None else catalogue
         self.name = study or config.study
         if self.name not in config.studies:
             raise UserError(f"study: no such study{did_you_mean(self.name, config.studies)}")
@@ -55,12 +64,12 @@ class Plan:
     @property
     def every_report(self) -> list[str]:
         """The same with tables and figures that are made on request."""
-        return [name for name in (*self.config.every_table, *self.config.every_figure) if self.concerns(name)]
+        return [name for name in (*self.catalogue.tables, *self.config.every_figure) if self.concerns(name)]
 
     def concerns(self, report: str) -> bool:
         """Whether a table or figure is of this study: its orientations are those of a task, or, wrongly, of none."""
-        if report in self.config.every_table:
-            item = self.config.every_table[report]
+        if report in self.catalogue.tables:
+            item = self.catalogue.tables[report]
             tasks, shown = self.tasks(item), set(item.orientations)
         else:
             figure = self.figure(report)
@@ -74,10 +83,10 @@ class Plan:
     @cache  # noqa: B019 - a plan lives as long as the process
     def settings(self, arm: str) -> Any:
         """The settings of an arm in this study; raises UserError where they cannot be resolved."""
-        found = resolve(self.config, self.name, arm)
+        found = self.catalogue.settings(self.name, arm)
         frozen = frozen_of(found)
         if frozen is not None:
-            check_frozen(self.config, self.name, arm)
+            check_frozen(self.catalogue, self.name, arm)
         narrow = self._method(arm).network and frozen is None and found.backbone.width < NARROWEST
         if narrow and self.study.numerics == "portable":
             raise UserError(
@@ -233,10 +242,10 @@ class Plan:
 
     def _problems(self) -> Iterator[UserError | str]:
         yield from unknown_keys(self.config, self.name)
-        own = (name for name, arm in self.config.every_arm.items() if not isinstance(arm, Switched))
+        own = (name for name, arm in self.catalogue.arms.items() if not isinstance(arm, Switched))
         steps = [partial(self.settings, arm) for arm in own]
         steps += [partial(self.orientations, task) for task in self.study.tasks]
-        steps += [partial(self._askable, report) for report in (*self.config.every_table, *self.config.every_figure)]
+        steps += [partial(self._askable, report) for report in (*self.catalogue.tables, *self.config.every_figure)]
         for step in steps:
             try:
                 step()
@@ -262,8 +271,8 @@ class Plan:
                 check_budget(run, images)
 
     def _of(self, report: str) -> Iterator[Run]:
-        if report in self.config.every_table:
-            item = self.config.every_table[report]
+        if report in self.catalogue.tables:
+            item = self.catalogue.tables[report]
             left_out = self.lacking(item) | self.refused(item).keys()
             for task, orientation, arm in product(self.tasks(item), item.orientations, item.arms):
                 if (arm, task) in left_out:
@@ -274,14 +283,14 @@ class Plan:
         elif report in self.config.every_figure:
             yield from self.figure(report).runs()
         else:
-            known = [*self.config.every_table, *self.config.every_figure]
+            known = [*self.catalogue.tables, *self.config.every_figure]
             raise UserError(f"report: no such table or figure{did_you_mean(report, known)}")
 
     def _arm(self, name: str) -> Arm:
-        return arm_of(self.config, name)
+        return self.catalogue.arm(name)
 
     def _method(self, arm: str) -> type[Method]:
-        return method_of(self.config, arm)
+        return self.catalogue.method(arm)
 
     def features(self, task: str, name: str, seed: int) -> Features:
         """A representation of a task's images.

@@ -19,10 +19,11 @@ from pcl.engine.session import Session
 from pcl.engine.stage import Optimizer
 from pcl.folder import Folder
 from pcl.oracles.base import Question
-from pcl.plan.settings import resolve
+from pcl.plan.catalogue import Catalogue
 from pcl.run.checkpoint import Checkpoint
 
 FULL = config.load(Path(__file__).parents[1] / "params.full.yaml")
+CATALOGUE = Catalogue(FULL)
 METHODS = {name: registry.get("pcl.methods", "Method", name) for name in registry.names("pcl.methods", "Method")}
 NETWORKS = {name: method for name, method in METHODS.items() if method.network}
 
@@ -86,8 +87,8 @@ def cases():
     arm in every study."""
     found = {}
     for name, method in NETWORKS.items():
-        arm = next((arm for arm in FULL.every_arm if FULL.every_arm[arm].method == name), None)
-        published = [resolve(FULL, study, arm) for study in FULL.studies] if arm else []
+        arm = next((arm for arm, chosen in FULL.arms.items() if chosen.method == name), None)
+        published = [CATALOGUE.settings(study, arm) for study in FULL.studies] if arm else []
         chosen = [under(small(method.Settings()), optimizer) for optimizer in get_args(Optimizer)]
         chosen += [small(method.Settings(**preset)) for preset in method.presets.values()]
         for values in chosen + [small(settings) for settings in published]:

@@ -1,12 +1,19 @@
 """The backbone is torchvision's, the attention the formula's."""
 
 import math
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 
 import pytest
 import torch
 
 from pcl.networks.attention import CrossInstanceAttention
 from pcl.networks.backbone import ResNet
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(("depth", "name"), [(18, "resnet18"), (34, "resnet34")])
@@ -20,6 +27,39 @@ def test_equals_torchvision(depth, name):
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.allclose(ours(images), theirs(images), atol=1e-5)
+
+
+def test_a_single_pixel_needs_one_weight_in_nine_and_gives_the_same_bytes(tmp_path):
+    """With portable numerics, which are those of a run and not of this process."""
+    program = tmp_path / "compared.py"
+    program.write_text(
+        textwrap.dedent("""
+        from pcl import numerics
+        numerics.hold()
+        import torch
+        from pcl.networks.backbone import MANY, Conv3x3
+        torch.set_num_threads(1)
+        for images in (1, MANY - 1, MANY, MANY + 1, 100, 128):
+            for channels in (8, 64, 128, 512):
+                ours = Conv3x3(channels, channels).to(memory_format=torch.channels_last)
+                plain = torch.nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+                plain = plain.to(memory_format=torch.channels_last)
+                plain.load_state_dict(ours.state_dict())
+                x, up = torch.randn(images, channels, 1, 1), torch.randn(images, channels, 1, 1)
+                found = []
+                for layer in (ours, plain):
+                    own = x.clone().requires_grad_()
+                    out = layer(own)
+                    out.backward(up)
+                    found.append((out, own.grad, layer.weight.grad))
+                for one, other in zip(*found):
+                    assert torch.equal(one, other), (images, channels)
+        """)
+    )
+    done = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("residual", [False, True])

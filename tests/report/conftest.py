@@ -181,7 +181,7 @@ def summary(plan: Plan) -> pd.DataFrame:
 @pytest.fixture
 def images(plan: Plan) -> Images:
     """What the runs of the study `small` did with each image, on-request tables included."""
-    return Images(run for report in [*plan.config.every_table, *plan.reports] for run in plan.runs(report))
+    return Images(run for report in [*plan.catalogue.tables, *plan.reports] for run in plan.runs(report))
 
 
 @pytest.fixture(scope="session")

@@ -28,10 +28,10 @@ def described(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> Plan:
         title="All", orientation="personalized", tasks="all", seeds=[0, 1], described=True,
         rows={"Unsupervised": ["kmeans", "cc"], "Constrained": ["pcl"]},
     )  # fmt: skip
-    plan.config.__dict__.pop("every_table", None)
+    plan.catalogue.__dict__.pop("tables", None)
     monkeypatch.setitem(plan.config.on_request, "all", item)
     yield plan
-    plan.config.__dict__.pop("every_table", None)
+    plan.catalogue.__dict__.pop("tables", None)
 
 
 def test_every_method_is_in_the_table_of_all() -> None:

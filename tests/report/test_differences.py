@@ -48,7 +48,7 @@ def test_a_difference_is_the_mean_over_paired_seeds_with_the_interval_of_a_lead(
     summary = stats.collect(switched.runs("flips"))
     rows = summary[(summary["split"] == "test") & (summary["orientation"] == "personalized")]
     images = Images(switched.runs("flips"))
-    table, item = built(switched, "flips"), switched.config.every_table["flips"]
+    table, item = built(switched, "flips"), switched.catalogue.tables["flips"]
     shown = {row["arm"]: row for row in rows_of(table)}
     assert set(item.against) == set(shown) - {"paper"} and item.against["release"] == "paper"
     made = [arm for arm in shown if shown[arm][f"{TASK} ACC n"] == "5"]

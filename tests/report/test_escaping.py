@@ -79,8 +79,8 @@ def labelled(plan: Plan) -> Plan:
 def filled(plan: Plan) -> list[tables.FilledTable]:
     """Every table, those on request too, as far as its runs were made."""
     runs = plan.all_runs()
-    every = Images(run for name in plan.config.every_table for run in plan.runs(name) if run.folder.last.exists())
-    return [tables.build(plan, name, stats.collect(runs), every) for name in plan.config.every_table]
+    every = Images(run for name in plan.catalogue.tables for run in plan.runs(name) if run.folder.last.exists())
+    return [tables.build(plan, name, stats.collect(runs), every) for name in plan.catalogue.tables]
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")

@@ -10,8 +10,8 @@ localrules:
 
 
 wildcard_constraints:
-    report=one_of([*CONFIG.every_table, *CONFIG.every_figure]),
-    table=one_of(CONFIG.every_table),
+    report=one_of([*PLANS.catalogue.tables, *CONFIG.every_figure]),
+    table=one_of(PLANS.catalogue.tables),
     figure=one_of(CONFIG.every_figure),
 
 

@@ -97,7 +97,7 @@ def main() -> None:
     groups: dict[tuple[str, str, str], dict[int, Run]] = defaultdict(dict)
     for table in TABLES:
         for run in plan.runs(table):
-            for orientation in plan.config.every_table[table].orientations:
+            for orientation in plan.catalogue.tables[table].orientations:
                 if run.arm not in LEFT_OUT and orientation in run.targets:
                     groups[run.task, orientation, run.arm][run.seed] = run
     whole = {

@@ -107,7 +107,7 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
     Raises:
         UserError: there is no such table, or the folder of a run is incomplete.
     """
-    known = plan.config.every_table
+    known = plan.catalogue.tables
     if name not in known:
         raise UserError(f"table: no such table{did_you_mean(name, known)}")
     item = known[name]
@@ -154,7 +154,7 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
     if item.differences:
         rows = _by_size(rows, places[0])
     shown = [task for task in tasks if task in paper.tasks]
-    notes = dict.fromkeys(note for arm in item.arms if (note := plan.config.every_arm[arm].note))
+    notes = dict.fromkeys(note for arm in item.arms if (note := plan.catalogue.arms[arm].note))
     made = [task for task in tasks if task in set(frame["task"])]
     chance = {task: images.chance(columns[task], seen[task], item.split) for task in made}
     return FilledTable(
