@@ -155,3 +155,30 @@ def test_what_is_missing_is_named(plan: Plan) -> None:
         draw(plan, "fig4")
     with pytest.raises(UserError, match=r"fig5\.npz: cannot be read"):
         draw(plan, "fig5")
+
+
+def test_what_a_paper_prints_is_a_line_across_on_its_own_task_only() -> None:
+    shipped = config.load(Path(__file__).parents[2] / "params.yaml")
+    figure = Plan(shipped, "cifar").figure("fig4-packaged")
+    points = pd.DataFrame(
+        {"arm": "ours-packaged", "split": "test", "questions": [100, 1000], "acc": [0.8, 0.9], "nmi": [0.3, 0.5]}
+        | dict.fromkeys(set(stats.METRICS) - {"acc", "nmi"}, 0.5)
+    )
+    canvas = figure._draw(points, stats.aggregate(points, ["arm", "questions", "split"]), "black")
+    across = [[line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == "--"] for ax in canvas.axes]
+    assert across == [[0.873], [0.873]], "Table 3 of the paper, CIFAR-10, ACC"
+    assert "PCL, as published" in [text.get_text() for text in canvas.legends[0].texts]
+    assert figure._said_of_papers().startswith(" Dashed") and "AAAI" in figure._said_of_papers()
+    assert not Plan(shipped, "demo").figure("fig4-packaged")._said_of_papers()
+
+
+@pytest.mark.parametrize(
+    ("named", "wrong"),
+    [({"table33": "Ours"}, "did you mean 'table3'"), ({"table3": "Our"}, "Ours")],
+)
+def test_a_paper_without_such_a_table_or_row_is_refused(named: dict[str, str], wrong: str) -> None:
+    content = config.read_yaml(Path(__file__).parents[2] / "params.yaml")
+    content["figures_on_request"]["fig4-packaged"]["published"] = named
+    plan = Plan(config.validate(config.Config, content, "params.yaml"), "cifar")
+    with pytest.raises(UserError, match=wrong):
+        plan.figure("fig4-packaged").check()

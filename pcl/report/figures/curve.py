@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,10 +12,11 @@ from pydantic import Field
 from pcl.config import FigureSettings, Metric, Split
 from pcl.engine.stage import Probability as Share
 from pcl.engine.stage import most_questions
-from pcl.errors import UserError
+from pcl.errors import UserError, did_you_mean
 from pcl.report.figures import base
+from pcl.report.tables.paper import published
 from pcl.report.words import METRIC_NAMES, NOT_RUN, heading, image_counts, in_legend
-from pcl.values import Once, Some
+from pcl.values import Name, Once, Some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from pcl.report.style import ArmStyle
 
 
+DASHES = ("--", ":", "-.")
+
+
 class CurveSettings(FigureSettings):
     """Settings of a curve."""
 
@@ -37,6 +42,9 @@ class CurveSettings(FigureSettings):
     splits: Some[Split] = Field(["train", "test"])
     shares: Once[Share] = Field(
         [], description="in the place of the study's numbers: of all that the first arm can ask"
+    )
+    published: dict[Name, str] = Field(
+        {}, description="a table -> the row of the paper's own table whose number for the task is a line across"
     )
 
     @property
@@ -68,6 +76,16 @@ class Figure(base.Figure):
     def empty(self) -> bool:
         """Without numbers of questions in the study."""
         return not (self.plan.study.curve or self.settings.shares)
+
+    def check(self) -> None:
+        """Raise UserError where a paper has no such table or row."""
+        for table, row in self.settings.published.items():
+            printed = published(table).tables
+            if table not in printed:
+                raise UserError(f"figures.{self.name}.published: no paper's table{did_you_mean(table, printed)}")
+            rows = printed[table].by_row([])
+            if row not in rows:
+                raise UserError(f"figures.{self.name}.published.{table}: no row{did_you_mean(row, rows)}")
 
     def runs(self) -> Iterator[Run]:
         """Every arm at every number of questions, with every seed."""
@@ -107,7 +125,7 @@ class Figure(base.Figure):
         return (
             f"{task}, {self.settings.orientation} orientation, {' and '.join(counts)}. Lines: means over seeds; "
             "bands: ± one standard deviation (ddof = 1); points: single seeds. Questions: how many a run may ask; a "
-            f"line has those that its arm can ask.{self._ends()}"
+            f"line has those that its arm can ask.{self._ends()}{self._said_of_papers()}"
         )
 
     def description(self, summary: pd.DataFrame, images: Images) -> str:
@@ -168,6 +186,26 @@ class Figure(base.Figure):
             return ""
         return f" 100 % are {max(self.budgets):,} questions: all that its batches and epochs leave room for."
 
+    def _published(self) -> dict[str, dict[str, float]]:
+        """Whose it is -> metric -> what a paper prints for the task and orientation of the figure."""
+        found = {}
+        for table, row in self.settings.published.items():
+            printed, task = published(table).tables[table], self.plan.study.ablation
+            if printed.orientation != self.settings.orientation or task not in printed.tasks:
+                continue
+            arm = printed.arms.get(row)
+            whose = self.plan.config.arms[arm].title if arm in self.plan.config.arms else row
+            scores = {metric: value for (_, metric), value in printed.by_row([task])[row].items()}
+            found[f"{whose}, as published"] = scores
+        return found
+
+    def _said_of_papers(self) -> str:
+        if not self._published():
+            return ""
+        sources = {paper.paper: paper.note for paper in map(published, self.settings.published)}
+        said = "".join(f" {paper}. {note}" for paper, note in sources.items())
+        return f" Dashed: what a paper prints, for a number of questions of its own.{said}"
+
     def _askable(self, arm: str) -> list[int]:
         """The numbers of questions that an arm can ask."""
         study = self.plan.study
@@ -184,7 +222,7 @@ class Figure(base.Figure):
 
         from pcl.report.style import arm_styles
 
-        item, styles = self.settings, arm_styles(self.plan.config)
+        item, styles, across = self.settings, arm_styles(self.plan.config), self._published()
         shape = (len(item.metrics), len(item.splits))
         figure = Canvas(figsize=(4.2 * shape[1], 2.9 * shape[0]), layout="constrained")
         axes = figure.subplots(*shape, sharex=True, sharey="row", squeeze=False)
@@ -194,6 +232,9 @@ class Figure(base.Figure):
                 line = means.query("arm == @arm and split == @split and metric == @metric")
                 dots = points.query("arm == @arm and split == @split")
                 _draw_arm(ax, styles[arm], line, dots["questions"], dots[metric])
+            for scores, dashes in zip(across.values(), cycle(DASHES), strict=False):
+                if metric in scores:
+                    ax.axhline(scores[metric], color=ink, ls=dashes, lw=1.2)
             shares = self.settings.shares
             ax.set_xticks(self.budgets, [f"{share:.3g} %" for share in 100 * np.array(shares)] if shares else None)
             ax.grid(color=ink, alpha=0.12)
@@ -208,6 +249,10 @@ class Figure(base.Figure):
         handles = [
             Line2D([], [], color=styles[arm].colour, marker=styles[arm].marker, lw=2, label=in_legend(label))
             for arm, label in self._labels(run).items()
+        ]
+        handles += [
+            Line2D([], [], color=ink, ls=dashes, lw=1.2, label=in_legend(whose))
+            for whose, dashes in zip(across, cycle(DASHES), strict=False)
         ]
         figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 5), frameon=False)
         return figure
