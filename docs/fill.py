@@ -1,6 +1,6 @@
-"""Put the demo's numbers into README.md and docs/: copy its tables to docs/results/demo/, fill in what is from them.
+"""Put the studies' numbers into README.md and docs/: copy tables to docs/results/STUDY/, fill in what is from them.
 
-What is filled in stands below or inside a comment that names the tables in docs/results/demo/ without their ending:
+What is filled in stands below or inside a comment that names a study, and tables in its folder without their ending:
 
     <!-- demo: table2, table3 -->                    the Markdown table below; a row names task, orientation and arm
     <!-- demo: cross dcc+hard digits10-4 implied -->7,363<!-- /demo -->          one number: table, arm and column
@@ -36,8 +36,9 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 STUDY = "demo"
-MARKED_TABLE = re.compile(r"(?<=<!-- demo: )([\w, -]+)( -->\n\n)((?:\|.*\n)+)")
-MARKED_NUMBER = re.compile(r"(<!-- demo: (\w+) (\S+) ([^>]+?) -->)[^<]*(<!-- /demo -->)")
+STUDIES = "|".join(config.read_yaml(ROOT / "params.yaml")["studies"])
+MARKED_TABLE = re.compile(rf"<!-- ({STUDIES}): ([\w, -]+) -->\n\n((?:\|.*\n)+)")
+MARKED_NUMBER = re.compile(rf"(<!-- ({STUDIES}): (\S+) (\S+) ([^>]+?) -->)[^<]*(<!-- /\2 -->)")
 MARKED_SEEDS = re.compile(r"(<!-- seeds: (\S+) (\S+) (\w+) (spread|mean|least) -->)[^<]*(<!-- /seeds -->)")
 MARKED_SWITCHES = re.compile(r"(<!-- switches -->\n\n)(?:\|.*\n)+")
 
@@ -46,19 +47,21 @@ Cells = dict[str, str]
 
 def fill(page: str) -> str:
     """The page with what is from the demo's tables put in anew."""
-    page = MARKED_TABLE.sub(lambda found: f"{found[1]}{found[2]}{_table(found[1].split(', '), found[3])}", page)
-    page = MARKED_NUMBER.sub(lambda found: f"{found[1]}{_number(found[2], found[3], found[4])}{found[5]}", page)
+    page = MARKED_TABLE.sub(lambda found: f"<!-- {found[1]}: {found[2]} -->\n\n{_table(*found.groups())}", page)
+    page = MARKED_NUMBER.sub(lambda found: f"{found[1]}{_number(*found.groups()[1:5])}{found[6]}", page)
     page = MARKED_SWITCHES.sub(lambda found: found[1] + _switches(), page)
     return MARKED_SEEDS.sub(lambda found: f"{found[1]}{_over_seeds(*found.groups()[1:5])}{found[6]}", page)
 
 
-def _table(names: list[str], text: str) -> str:
+def _table(study: str, names: str, text: str) -> str:
     head, rule, *body = text.splitlines()
     columns = _cells(head)
     lines = [head, rule]
     for line in body:
         row = dict(zip(columns, _cells(line), strict=True))
-        filled = {column: _score(names, row, column) for column in columns if _is_filled(column, columns)}
+        filled = {
+            column: _score(study, names.split(", "), row, column) for column in columns if _is_filled(column, columns)
+        }
         lines.append("| " + " | ".join((row | filled).values()) + " |")
     return "\n".join(lines) + "\n"
 
@@ -67,7 +70,7 @@ def _is_filled(column: str, columns: list[str]) -> bool:
     return column == "ours" if "ours" in columns else column.startswith("`")
 
 
-def _score(names: list[str], row: Cells, column: str) -> str:
+def _score(study: str, names: list[str], row: Cells, column: str) -> str:
     """Mean and standard deviation of ACC in the first table that has the cell."""
     words = {name: text.strip("`") for name, text in row.items()}
     head = column.strip("`")
@@ -77,7 +80,7 @@ def _score(names: list[str], row: Cells, column: str) -> str:
         orientation = words.get("orientation", spec.orientation)
         if orientation not in spec.orientations:
             continue
-        for found in _read(f"demo/{name}"):
+        for found in _read(f"{study}/{name}"):
             task = words["task"] if "task" in words else _only_task(found)
             task = task if spec.beside is None else f"{task}, {orientation}"
             if all(found[key] == value for key, value in wanted.items()) and f"{task} ACC mean" in found:
@@ -88,9 +91,9 @@ def _score(names: list[str], row: Cells, column: str) -> str:
     return NOT_RUN
 
 
-def _number(name: str, arm: str, column: str) -> str:
+def _number(study: str, name: str, arm: str, column: str) -> str:
     """One number of a table: counts as counts, shares with three digits."""
-    place = f"{name}/{name}" if (RESULTS / name).is_dir() else f"demo/{name}"
+    place = f"{name}/{name}" if (RESULTS / name).is_dir() else f"{study}/{name}"
     found = next((row for row in _read(place) if row["arm"] == arm), {})
     if column not in found:
         raise SystemExit(f"docs/results/{place}.csv: has no {column!r} of the arm {arm!r}")
@@ -168,16 +171,16 @@ def main() -> None:
     found = config.load(ROOT / "params.yaml")
     if found.study != STUDY:
         raise SystemExit(f"params.yaml: study is {found.study}, but these pages show {STUDY}; select it")
-    reports = ROOT / "reports"  # another study's tables are in a folder of its own
-    names = (
-        name for name in Catalogue(found).tables if name not in found.switches
-    )  # which have a folder of their own
-    paths = ([*reports.glob(f"{name}.csv"), *reports.glob(f"*/{name}.csv")] for name in names)
-    made = [some[0] for some in paths if some]
-    if not made:
+    reports = ROOT / "reports"
+    tables = Catalogue(found).tables.keys() - found.switches.keys()  # of switches, which have a folder of their own
+    shown = {STUDY: reports} | {name: reports / name for name in found.studies.keys() - {STUDY}}
+    made = {study: [path for path in folder.glob("*.csv") if path.stem in tables] for study, folder in shown.items()}
+    if not any(made.values()):
         raise SystemExit("reports/: has no table yet; make them with `make reports`")
-    for path in made:
-        shutil.copy(path, RESULTS / "demo" / path.name)
+    for study, paths in made.items():
+        for path in paths:
+            (RESULTS / study).mkdir(exist_ok=True)
+            shutil.copy(path, RESULTS / study / path.name)
     for page in PAGES:
         page.write_text(fill(page.read_text()))
 

@@ -511,8 +511,11 @@ def test_numbers_of_the_labelling_page_are_those_of_its_benchmark():
     assert f"| 1,751 cards | {cards['court']['first question, s']} s | {said} |" in text
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "docs/results/demo").glob("*.csv")), ids=lambda path: path.stem)
-def test_tables_of_the_demo_have_rows_that_params_names(path):
+TABLES = sorted(path for study in plans().studies for path in (ROOT / "docs/results" / study).glob("*.csv"))
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_tables_in_the_docs_have_rows_that_params_names(path):
     with path.open(newline="") as file:
         arms = [row["arm"] for row in csv.DictReader(file)]
     assert set(arms) <= set(plans().catalogue.tables[path.stem].arms)
@@ -612,6 +615,7 @@ def test_only_what_is_marked_is_filled_in(filling, tmp_path, monkeypatch):
     }
     for name, text in tables.items():
         artifacts.write(tmp_path / "demo" / f"{name}.csv", text)
+    artifacts.write(tmp_path / "cifar" / "cross.csv", tables["cross"].replace("7363.4", "12"))
     artifacts.write(tmp_path / "switches" / "switches.csv", SWITCHES)
     artifacts.write(tmp_path / "seeds" / "seeds.csv", "arm,task,test_acc\nadc,d,0.3\nadc,e,1\ndcc,d,1\nadc,d,0.5\n")
     monkeypatch.setattr(filling, "RESULTS", tmp_path)
@@ -637,5 +641,7 @@ def test_only_what_is_marked_is_filled_in(filling, tmp_path, monkeypatch):
         filling.fill("<!-- demo: cross dcc digits10-4 asked -->1<!-- /demo -->")
     with pytest.raises(SystemExit, match="has no row of the arm 'pcl' on 'd'"):
         filling.fill("<!-- seeds: pcl d test_acc mean -->1<!-- /seeds -->")
+    other = "<!-- cifar: cross dcc+hard digits10-4 implied -->{}<!-- /cifar -->"
+    assert filling.fill(other.format("?")) == other.format("12"), "another study's number comes from its own folder"
     number = "<!-- demo: switches b+x d ACC difference -->{}<!-- /demo -->"
     assert filling.fill(number.format("?")) == number.format("−0.100")
