@@ -36,7 +36,7 @@ notebook: env  ## docs/notebooks/*.ipynb from the scripts beside them, with what
 	cd docs/notebooks && $(if $(CARDS),CARDS=$(abspath $(CARDS))) PYTHONWARNINGS=ignore jupyter execute --inplace three_ways.ipynb
 
 test: env  ## the tests, the pipeline at its smallest among them
-	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile
 
 check: env  ## format, lint, types, licences
 	ruff format --check
