@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
@@ -254,7 +255,10 @@ class Figure(base.Figure):
             Line2D([], [], color=ink, ls=dashes, lw=1.2, label=in_legend(whose))
             for whose, dashes in zip(across, cycle(DASHES), strict=False)
         ]
-        figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 5), frameon=False)
+        rows = math.ceil(len(handles) / 5)
+        figure.legend(
+            handles=handles, loc="outside upper center", ncols=math.ceil(len(handles) / rows), frameon=False
+        )
         return figure
 
     def _labels(self, run: set[str]) -> dict[str, str]:
