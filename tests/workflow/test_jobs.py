@@ -56,7 +56,6 @@ def test_either_tool_after_the_other_does_nothing(copy):
     for command in ("snakemake", "dvc repro", "snakemake"):
         done = copy.run(*command.split())
         assert not done.jobs, command
-        assert done.seconds < 5, command
     status = copy.run("git", "status", "--porcelain")
     assert not status.output
 
