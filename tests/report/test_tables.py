@@ -74,6 +74,21 @@ def test_other_budgets_and_settings_stay_out(plan: Plan, summary: pd.DataFrame, 
     assert found[0] == found[1] == found[2]
 
 
+def test_an_arm_that_asks_nothing_stands_at_every_number_of_answers(
+    plan: Plan, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = plan.study.curve[:2]
+    item = config.Table(
+        title="t", orientation="personalized", tasks="ablation", budgets=asked, rows={"All": ["kmeans", "dcc"]}
+    )
+    monkeypatch.setitem(plan.catalogue.tables, "asked", item)
+    kmeans, dcc = rows_of(tables.build(plan, "asked", stats.collect(plan.runs("asked")), images))
+    columns = [f"{plan.study.ablation}, {answers} answers" for answers in asked]
+    assert {kmeans[f"{column} ACC n"] for column in columns} == {str(len(plan.study.seeds))}
+    assert len({kmeans[f"{column} ACC mean"] for column in columns}) == 1
+    assert len({dcc[f"{column} ACC mean"] for column in columns}) == 2
+
+
 def test_what_did_not_run_says_so(plan: Plan, summary: pd.DataFrame, images: Images) -> None:
     left = summary[(summary["arm"] != "dcc") | (summary["task"] != "digits10-4")]
     table = tables.build(plan, "table3", left, images)

@@ -122,7 +122,9 @@ def build(plan: Plan, name: str, summary: pd.DataFrame, images: intervals.Images
     if item.budgets:
         seen = {f"{column}, {asked} answers": seen[column] for column in columns for asked in item.budgets}
         columns = {f"{column}, {asked} answers": task for column, task in columns.items() for asked in item.budgets}
-        frame = frame.assign(task=frame["task"] + ", " + frame["budget"].astype(str) + " answers")
+        asked = frame["budget"].map(lambda own: [own] if own else item.budgets)  # none: it stands at every number
+        frame = frame.assign(answers=asked).explode("answers", ignore_index=True)
+        frame = frame.assign(task=frame["task"] + ", " + frame["answers"].astype(str) + " answers")
     tasks = list(columns)
     places: list[tuple[str, str]] = [(task, metric) for task in tasks for metric in item.metrics]
     leads = {
