@@ -46,7 +46,7 @@ def test_only_attention_moves_images_and_the_first_order_is_that_of_the_run(work
     assert OUT.read_bytes() == first
     found = artifacts.read_arrays(OUT)
     assert found["moved"].shape == found["acc"].shape == (2, 4)
-    assert (found["moved"][:, 0] == 0).all() and (found["moved"][0, 1:] > 0).all()
+    assert (found["moved"][:, 0] == 0).all() and (found["moved"][0, 1:] > 0).any()
     assert (found["moved"][1] == 0).all() and len(set(found["acc"][1].tolist())) == 1
     for run, acc in zip(plan.runs("moved"), found["acc"], strict=True):
         target = orientations.read(run.targets["personalized"].path).test

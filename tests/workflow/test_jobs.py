@@ -196,7 +196,9 @@ def test_of_two_snakemakes_in_a_folder_the_second_is_told_and_the_first_loses_no
     while not any((clone / "results").glob("**/checkpoint/state.pt")):
         assert first.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
+    first.send_signal(signal.SIGSTOP)  # or it might be through before the second has read the rules
     second = clone.attempt("snakemake", "--cores", "1", target)
+    first.send_signal(signal.SIGCONT)
     assert not second.ok and not second.jobs and "Traceback" not in second.output
     assert "cannot be locked" in second.output and "no other Snakemake process" in second.output
     assert first.wait() == 0

@@ -15,7 +15,6 @@ from pcl.engine.stage import Probability as Share
 from pcl.engine.stage import most_questions
 from pcl.errors import UserError, did_you_mean
 from pcl.report.figures import base
-from pcl.report.tables.paper import published
 from pcl.report.words import METRIC_NAMES, NOT_RUN, heading, image_counts, in_legend
 from pcl.values import Name, Once, Some
 
@@ -80,6 +79,8 @@ class Figure(base.Figure):
 
     def check(self) -> None:
         """Raise UserError where a paper has no such table or row."""
+        from pcl.report.tables import published
+
         for table, row in self.settings.published.items():
             printed = published(table).tables
             if table not in printed:
@@ -189,6 +190,8 @@ class Figure(base.Figure):
 
     def _published(self) -> dict[str, dict[str, float]]:
         """Whose it is -> metric -> what a paper prints for the task and orientation of the figure."""
+        from pcl.report.tables import published
+
         found = {}
         for table, row in self.settings.published.items():
             printed, task = published(table).tables[table], self.plan.study.ablation
@@ -203,6 +206,8 @@ class Figure(base.Figure):
     def _said_of_papers(self) -> str:
         if not self._published():
             return ""
+        from pcl.report.tables import published
+
         sources = {paper.paper: paper.note for paper in map(published, self.settings.published)}
         said = "".join(f" {paper}. {note}" for paper, note in sources.items())
         return f" Dashed: what a paper prints, for a number of questions of its own.{said}"
