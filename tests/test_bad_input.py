@@ -411,9 +411,9 @@ class TestSettingsThatDoNotFitTheImages:
 
     @pytest.mark.parametrize("name", ["dcc", "sdec", "dcgmm"])
     def test_a_size_that_the_decoder_cannot_reach(self, workspace, refused, name):
-        message = refused("pretrain", "digits10-2", "any", name, edit=arm(name, settings={"image_size": 12}))
+        message = refused("pretrain", "digits10-2", "any", name, edit=arm(name, settings={"image_size": 18}))
         assert message.startswith(f"arms.{name}.settings (in study tiny): ")
-        assert "image_size: 12, but the decoder doubles up to it: a power of two, at least 8" in message
+        assert "image_size: 18, but the decoder doubles up to it: 4, 5, 6 or 7 times 2, 4, 8, …" in message
 
     def test_an_evaluation_that_leaves_nothing(self, workspace, refused):
         settings = {"drop_last_evaluation": True, "batch_size": 512}

@@ -501,11 +501,15 @@ def test_reading_and_checking_the_config_does_not_import_torch():
 @pytest.mark.parametrize(
     ("arm", "settings", "message"),
     [
-        ("dcc", {"image_size": 12}, "image_size: 12, but the decoder doubles up to it: a power of two, at least 8"),
+        (
+            "dcc",
+            {"image_size": 18},
+            "image_size: 18, but the decoder doubles up to it: 4, 5, 6 or 7 times 2, 4, 8, …",
+        ),
         ("sdec", {"image_size": 4}, "image_size: 4, but the decoder doubles up to it"),
         ("dcgmm", {"image_size": 33}, "image_size: 33, but the decoder doubles up to it"),
         ("dcgmm", {"autoencoder": None}, "autoencoder: Input should be"),
-        ("adc-autoencoder", {"image_size": 12}, "image_size: 12, but the decoder doubles up to it"),
+        ("adc-autoencoder", {"image_size": 9}, "image_size: 9, but the decoder doubles up to it"),
         ("pcl", {"heads": 5}, "heads: 5 do not divide"),
         ("pcl", {"augmentation": {"std": [0.0]}}, "augmentation.std.0: .* greater than 0"),
         ("cc", {"augmentation": {"crop_ratio": [0, 1]}}, "augmentation.crop_ratio.0: .* greater than 0"),

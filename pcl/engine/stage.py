@@ -33,6 +33,23 @@ Share = Annotated[float, Interval(gt=0, le=1)]
 
 
 Side = Annotated[int, Interval(ge=1, le=4096)]
+LEAST = 4  # pixels of a side that a decoder begins from
+
+
+def doublings(size: int) -> int:
+    """How often a decoder doubles a map of 4 to 7 pixels a side to reach an image's, once at least.
+
+    Raises:
+        ValueError: it reaches no such size.
+    """
+    times = (size // LEAST).bit_length() - 1
+    if times < 1 or size % 2**times:
+        raise ValueError(
+            f"{size}, but the decoder doubles up to it: 4, 5, 6 or 7 times 2, 4, 8, …, such as 28, 32 or 48"
+        )
+    return times
+
+
 """Pixels, or channels: what memory grows with."""
 
 

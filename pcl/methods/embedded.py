@@ -10,7 +10,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from pcl import losses, networks
 from pcl import seed as seeds
 from pcl.config import Strict
-from pcl.engine.stage import DeepSettings, Kind, Optimiser, Probability, Questions, Stage
+from pcl.engine.stage import DeepSettings, Kind, Optimiser, Probability, Questions, Stage, doublings
 from pcl.methods import base
 from pcl.strategies.base import Choice, Chosen
 
@@ -44,9 +44,11 @@ class EmbeddedSettings(DeepSettings):
 
     @model_validator(mode="after")
     def _fits_the_decoder(self) -> Self:
-        size = self.image_size
-        if self.autoencoder is not None and not self.backbone.frozen and (size < 8 or size & (size - 1)):
-            raise ValueError(f"image_size: {size}, but the decoder doubles up to it: a power of two, at least 8")
+        if self.autoencoder is not None and not self.backbone.frozen:
+            try:
+                doublings(self.image_size)
+            except ValueError as error:
+                raise ValueError(f"image_size: {error}") from error
         return self
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from pcl.engine.stage import DeepSettings
+from pcl.engine.stage import DeepSettings, doublings
 from pcl.networks.backbone import Conv3x3, made
 from pcl.types import Float, Tensor
 
@@ -16,22 +16,23 @@ VERSION = 1
 
 
 class Decoder(nn.Module):
-    """Images from an embedding: [B, D] → [B, C, S, S], S a power of two of at least 8.
+    """Images from an embedding: [B, D] → [B, C, S, S], S a number that halves to 4 … 7.
 
-    A linear layer to a 4×4 map, then nearest-neighbour doubling and 3×3 convolutions up to the image's size, the
-    width halved at each doubling: as wide as a backbone is at that size. The released DEC family uses dense layers
-    (Xie et al., ICML 2016; Zhang et al., ECML-PKDD 2019); they have no counterpart for a ResNet.
+    A linear layer to a map of 4 to 7 pixels a side, then nearest-neighbour doubling and 3×3 convolutions up to the
+    image's size, the width halved at each doubling: as wide as a backbone is at that size. The released DEC family
+    uses dense layers (Xie et al., ICML 2016; Zhang et al., ECML-PKDD 2019); they have no counterpart for a ResNet.
     """
 
     def __init__(self, features: int, width: int, channels: int, size: int) -> None:
         super().__init__()
-        doublings = size.bit_length() - 3
-        if size != 4 << doublings or doublings < 1:
-            raise ValueError(f"size must be a power of two of at least 8, not {size}")
+        times = doublings(size)
+        side = size >> times
         # A backbone doubles its width three times; an image that it halves less often never gets as wide.
-        first = width >> max(3 - doublings, 0)
-        widths = [max(first >> i, 8) for i in range(doublings + 1)]
-        self.first = nn.Sequential(nn.Linear(features, widths[0] * 16), nn.ReLU(), nn.Unflatten(1, (-1, 4, 4)))
+        first = width >> max(3 - times, 0)
+        widths = [max(first >> i, 8) for i in range(times + 1)]
+        self.first = nn.Sequential(
+            nn.Linear(features, widths[0] * side**2), nn.ReLU(), nn.Unflatten(1, (-1, side, side))
+        )
         layers: list[nn.Module] = []
         for wide, narrow in pairwise(widths):
             layers += [nn.Upsample(scale_factor=2), Conv3x3(wide, narrow), nn.BatchNorm2d(narrow), nn.ReLU()]

@@ -10,24 +10,25 @@ from pcl.networks.autoencoder import Decoder
 SMALL = {"image_size": 8, "backbone": {"depth": 10, "width": 2, "stem": "small"}, "embedding": 3}
 
 
-@pytest.mark.parametrize("size", [8, 16, 32, 128])
+@pytest.mark.parametrize("size", [8, 10, 16, 28, 32, 48, 128])
 def test_decoder_reaches_the_image_size(size):
     assert Decoder(10, 64, 3, size)(torch.randn(2, 10)).shape == (2, 3, size, size)
 
 
-@pytest.mark.parametrize("size", [4, 12, 33])
+@pytest.mark.parametrize("size", [4, 7, 9, 18, 33])
 def test_decoder_refuses_other_sizes(size):
-    with pytest.raises(ValueError, match="power of two"):
+    with pytest.raises(ValueError, match="but the decoder doubles up to it"):
         Decoder(10, 64, 3, size)
 
 
 @pytest.mark.parametrize(
-    ("size", "widths"), [(8, [16, 8]), (16, [32, 16, 8]), (32, [64, 32, 16, 8]), (128, [64, 32, 16, 8, 8, 8])]
+    ("size", "widths"),
+    [(8, [16, 8]), (12, [16, 8]), (16, [32, 16, 8]), (32, [64, 32, 16, 8]), (128, [64, 32, 16, 8, 8, 8])],
 )
 def test_decoder_is_as_wide_as_a_backbone_is_at_that_size(size, widths):
     """Of 64 features at 1/8 of the size and smaller, halved at each doubling, never below 8."""
     decoder = Decoder(10, 64, 3, size)
-    assert decoder.first[0].out_features == widths[0] * 16
+    assert decoder.first[0].out_features == widths[0] * (size >> len(widths) - 1) ** 2
     layers = [layer for layer in decoder.rest if isinstance(layer, torch.nn.Conv2d)]
     assert [layer.in_channels for layer in layers] == widths
     assert [layer.out_channels for layer in layers] == [*widths[1:], 3]
