@@ -5,6 +5,8 @@ Every mistake is reported at once, with the path of its key and, for a misspelt 
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args
@@ -147,6 +149,11 @@ class FigureSettings(Strict):
         return []
 
     @property
+    def of_tasks(self) -> list[str]:
+        """The tasks that the figure names."""
+        return []
+
+    @property
     def compared(self) -> list[str]:
         """Those of them that it tells apart by colour and marker."""
         return []
@@ -261,7 +268,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: the file is missing, unreadable, not YAML or not a mapping.
     """
     try:
-        content = YAML(typ="safe", pure=True).load(path)
+        content = deepcopy(_parsed(path.read_bytes()))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except MarkedYAMLError as error:
@@ -274,6 +281,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a mapping of keys to values, found {type(content).__name__}")
     return content
+
+
+@lru_cache(maxsize=8)
+def _parsed(content: bytes) -> Any:
+    """What is in a file; one that has not changed since is not read again, which takes longer than many a run."""
+    return YAML(typ="safe", pure=True).load(content)
 
 
 def load(path: Path = PARAMS) -> Config:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pcl import numerics
+from pcl.errors import UserError
 from pcl.warm import FORWARDED, LONGEST, address, is_ours, owner
 
 SECONDS_TO_ASK = 10.0
@@ -131,9 +132,13 @@ def _become(request: dict[str, Any], handles: list[int]) -> None:
 
 
 def _import() -> None:
-    """What runs import, by far the most of it torch's and scikit-learn's."""
+    """What runs import, by far the most of it torch's and scikit-learn's; and the config that they will read."""
 
+    from pcl import config
     from pcl.run import execute, frozen, network  # noqa: F401
+
+    with suppress(UserError):  # theirs to say
+        config.read_yaml(config.PARAMS)
 
 
 def main() -> None:
