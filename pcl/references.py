@@ -41,6 +41,7 @@ def problems(config: Config) -> Iterator[str]:
     for name, figure in config.every_figure.items():
         here = "figures" if name in config.figures else "figures_on_request"
         yield from _missing(f"{here}.{name}", figure.named, config.arms, "arm")
+        yield from _missing(f"{here}.{name}", figure.of_tasks, config.tasks, "task")
     for name, study in config.studies.items():
         here = f"studies.{name}"
         yield from _missing(f"{here}.tasks", study.tasks, config.tasks, "task")
