@@ -87,7 +87,6 @@ class Table(Strict):
     split: Split = "test"
     metrics: Some[Metric] = Field(["nmi", "ari", "f", "acc"], description="its columns, in the order of the paper")
     budgets: Once[Count] = Field([], description="numbers of questions, each with its columns; the study's if empty")
-    seeds: Once[Count] = Field([], description="of its runs; the study's if empty")
     differences: bool = Field(
         False, description="with what each score differs by from the first arm of the group; rows in order of size"
     )

@@ -162,8 +162,7 @@ class Plan(Runs):
                 if (arm, task) in left_out:
                     continue
                 for budget in self.askable(task, orientation, arm, item.budgets) if item.budgets else [None]:
-                    seeds = item.seeds or self.study.seeds
-                    yield from (self.run(task, orientation, arm, seed, budget) for seed in seeds)
+                    yield from (self.run(task, orientation, arm, seed, budget) for seed in self.study.seeds)
         elif report in self.config.every_figure:
             yield from self.figure(report).runs()
         else:
