@@ -30,12 +30,15 @@ class CarefulSettings(Strict):
         neighbours: of typicality.
         need: answers "different", less those "same", between the reference of a cluster and another cluster, before
             the two are taken for two.
+        need_from: images per cluster from which on so many are needed; one is enough for fewer, which must all be
+            spent on finding the clusters.
     """
 
     typical: NonNegativeInt = 10
     pool: PositiveInt = 5
     neighbours: PositiveInt = 20
     need: PositiveInt = 2
+    need_from: NonNegativeInt = 5
 
 
 class Strategy(base.Strategy[FeatureView]):
@@ -47,7 +50,7 @@ class Strategy(base.Strategy[FeatureView]):
     Source: ours; docs/methods/careful.md says what was tried.
     """
 
-    version = 2
+    version = 3
     sees: ClassVar[Scope] = "features"
     Settings = CarefulSettings
     settings: CarefulSettings
@@ -56,13 +59,13 @@ class Strategy(base.Strategy[FeatureView]):
         """The questions that place the chosen images, and those that settle what the clusters are."""
         s, state = self.settings, _State(view)
         first = not state.beliefs.images
-        if not state.complete or len(state.beliefs.images) < s.typical * (view.clusters or len(state.beliefs.used)):
+        if not state.complete or state.per_cluster < s.typical:
             images = placing.typical(view, state, count + first, s.neighbours)
         else:
             images = placing.unsure(view, state, count, s.pool)
         for image in images:
             yield from self._place(state, int(image))
-            while (pair := state.beliefs.doubtful(s.need)) is not None and view.known.open(*sorted(pair)):
+            while (pair := self._doubtful(state)) is not None and view.known.open(*sorted(pair)):
                 yield from state.ask(*pair, "doubt")
                 state.settle()
 
@@ -73,9 +76,7 @@ class Strategy(base.Strategy[FeatureView]):
             state.beliefs.add(image)
             return
         order = state.likeliest_first(image)
-        sure = (
-            state.view.clusters is not None and state.complete and state.beliefs.doubtful(self.settings.need) is None
-        )
+        sure = state.view.clusters is not None and state.complete and self._doubtful(state) is None
         for own in order[: len(order) - sure]:
             reference = state.beliefs.reference(own, image)
             if reference is None or not state.view.known.open(*sorted((reference, image))):
@@ -84,6 +85,10 @@ class Strategy(base.Strategy[FeatureView]):
             if state.beliefs.of(image) == own:
                 break
         state.settle()
+
+    def _doubtful(self, state: _State) -> tuple[int, int] | None:
+        """Two images to compare because their clusters could be one."""
+        return state.beliefs.doubtful(self.settings.need if state.per_cluster >= self.settings.need_from else 1)
 
 
 class _State:
@@ -101,6 +106,11 @@ class _State:
     def complete(self) -> bool:
         """Whether every cluster has an image, as far as one can tell."""
         return placing.all_found([len(own) for own in self._groups().values()], self.view.clusters)
+
+    @property
+    def per_cluster(self) -> float:
+        """Images that were asked about, for each cluster."""
+        return len(self.beliefs.images) / (self.view.clusters or max(len(self.beliefs.used), 1))
 
     def ask(self, i: int, j: int, why: str) -> Iterator[Pair]:
         """Ask, and hear the answer."""

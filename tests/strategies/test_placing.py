@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
 
+from pcl.beliefs import settled
 from pcl.constraints import Constraints
 from pcl.engine.known import Known
 from pcl.oracles.log import Answer
@@ -279,3 +280,27 @@ def test_a_round_places_as_many_images_as_it_is_told(seed, name):
     assert len(after.images) <= 7
     for group in after.members():
         assert len({int(truth[image]) for image in group}) == 1
+
+
+def carefully(features, truth, count, **settings):
+    """The questions of a round of careful placing, with how many images had been asked about before each."""
+    known = Known(Constraints(len(features), closure="none"), 999)
+    strategy = Choice.of("careful", **settings).make()
+    found = []
+    for i, j, terms in strategy.select(view_of(features, known, int(truth.max()) + 1), count):
+        before = {image for answer in known.answers for image in (answer.i, answer.j)}
+        found.append((len(before), i, j, *terms))
+        tell(known, i, j, bool(truth[i] == truth[j]))
+    return found, known.answers
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_careful_takes_one_answer_for_enough_until_there_are_images_to_spend_more_on(seed):
+    features, truth = normal(seed, n=60)
+    late, answers = carefully(features, truth, 30, need=2, need_from=5)
+    once, _ = carefully(features, truth, 30, need=1)
+    many = next(n for n, (images, *_) in enumerate(late) if images >= 5 * 3)
+    assert late[: many - 1] == once[: many - 1] and late != once
+    assert sum("doubt" in question for question in late) > sum("doubt" in question for question in once)
+    assert settled(answers, 3).doubtful(2) is None
+    assert carefully(features, truth, 30, need=2, need_from=0)[0][:many] != late[:many]
