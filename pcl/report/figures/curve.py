@@ -242,13 +242,13 @@ class Figure(base.Figure):
                 if metric in scores:
                     ax.axhline(scores[metric], color=ink, ls=dashes, lw=1.2)
             shares = self.settings.shares
-            ax.set_xticks(self.budgets, [f"{share:.3g} %" for share in 100 * np.array(shares)] if shares else None)
+            ax.set_xticks(self.budgets, [f"{share:.3g}" for share in 100 * np.array(shares)] if shares else None)
             ax.grid(color=ink, alpha=0.12)
             ax.tick_params(labelbottom=True)
             if row == 0:
                 ax.set_title(f"{split} images")
             if row == shape[0] - 1:
-                ax.set_xlabel("share of the questions that can be asked" if shares else "questions")
+                ax.set_xlabel("% of the questions that can be asked" if shares else "questions")
             if column == 0:
                 ax.set_ylabel(METRIC_NAMES[metric])
         run = set(points["arm"])
