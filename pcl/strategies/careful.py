@@ -38,7 +38,7 @@ class CarefulSettings(Strict):
     pool: PositiveInt = 5
     neighbours: PositiveInt = 20
     need: PositiveInt = 2
-    need_from: NonNegativeInt = 5
+    need_from: NonNegativeInt = 3
 
 
 class Strategy(base.Strategy[FeatureView]):
