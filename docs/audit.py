@@ -23,7 +23,7 @@ README = Path(__file__).parents[1] / "README.md"
 IN_README = re.compile(r"(<!-- methods -->\n\n)(?:\|.*\n)+")
 MADE = Path(__file__).parent / "results" / "demo" / "everything.csv"
 SAID = (
-    "Two seeds of the demo, mean ± standard deviation on test images, by "
+    "Five seeds of the demo, mean ± standard deviation on test images, by "
     "`snakemake --cores 2 reports/everything.csv`. All that ask have as many questions, but an answer to IDC, which "
     f"of several prototypes an image is like, says more than one about a pair. {EXPLAINED}"
 )
