@@ -68,6 +68,8 @@ def small(settings):
     fewer = {name: size for name, size in {**SIZES, **STAGES}.items() if name in values}
     if values.get("autoencoder"):
         fewer["autoencoder"] = values["autoencoder"] | {"epochs": 2, "batch_size": 8}
+    if values.get("confidence", 0) > 1:  # of answers over pixels: as published, so few of them tear the network apart
+        fewer["confidence"] = values["confidence"] * 8**2 / 28**2
     if "strategy" in values:
         fewer["strategy"] = {"name": values["strategy"]["name"], **values["strategy"]["settings"]}
     fewer["augmentation"] = values["augmentation"] | {"mean": [0.5], "std": [0.5]}
