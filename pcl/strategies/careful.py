@@ -30,8 +30,8 @@ class CarefulSettings(Strict):
         neighbours: of typicality.
         need: answers "different", less those "same", between the reference of a cluster and another cluster, before
             the two are taken for two.
-        need_from: images per cluster from which on so many are needed; one is enough for fewer, which must all be
-            spent on finding the clusters.
+        need_from: images per cluster from which on so many are needed; before, one is enough, since the first answers
+            are worth more where they find clusters.
     """
 
     typical: NonNegativeInt = 10
