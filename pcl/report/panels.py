@@ -1,16 +1,23 @@
-"""Test images in the clusters that a run found, a few of each, and which of them are wrong."""
+"""Test images in the clusters that runs found, a few of each, and which of them are wrong."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, PositiveInt
+
+from pcl.config import FigureSettings
+from pcl.report.figures import base
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
 
     from pcl.plan import Run
 
@@ -38,6 +45,50 @@ class Panel(NamedTuple):
             if counts:
                 said.append(f"row {row} has {', '.join(f'{n} of {name}' for name, n in counts.items())}")
         return "; ".join(said) or "none is wrong"
+
+
+class PanelsSettings(FigureSettings):
+    """Settings of figures that are made of panels."""
+
+    orientation: str
+    shown: PositiveInt = Field(10, description="test images of every cluster, drawn at random")
+
+
+class Panels(base.Figure):
+    """A figure that is drawn from the folders of its runs, a panel each."""
+
+    settings: PanelsSettings
+
+    @property
+    def orientations(self) -> list[str]:
+        """The one of its settings."""
+        return [self.settings.orientation]
+
+    def drawing(self, source: Path) -> base.Drawing:
+        """`source` is the summary of its runs, which says that they are there."""
+        from pcl import stats
+
+        stats.of_runs(stats.read(source), self.runs())
+        shown = self.panels()
+        return base.Drawing(lambda ink: self.draw(shown, ink), numbers(shown), dict(titles(shown)))
+
+    @abstractmethod
+    def panels(self) -> list[Panel]:
+        """What is shown of every run."""
+
+    @abstractmethod
+    def draw(self, shown: list[Panel], ink: str) -> Canvas:
+        """The figure, in the colour of text and lines."""
+
+    def in_words(self) -> str:
+        """How many images are right, and which of those shown are not."""
+        shown = self.panels()
+        right = "; ".join(f"{panel.title}: {panel.acc:.3f}" for panel in shown)
+        wrong = ". ".join(f"{panel.title}: {panel.mistakes}" for panel in shown)
+        return (
+            f"Share of test images that are right; {right}. Of the images shown, wrong ones and their true clusters. "
+            f"{wrong}."
+        )
 
 
 def of_run(run: Run, orientation: str, title: str, shown: int, rng: np.random.Generator) -> Panel:

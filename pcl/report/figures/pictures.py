@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field, PositiveInt
 
 from pcl import seed as seeds
-from pcl.config import FigureSettings
 from pcl.report import panels
-from pcl.report.figures import base
-from pcl.report.panels import Panel
+from pcl.report.panels import Panel, Panels, PanelsSettings
 from pcl.report.words import heading
 from pcl.values import Count, Some
 
@@ -27,15 +24,13 @@ if TYPE_CHECKING:
 SAME, DIFFERENT = "#029e73", "#d55e00"
 
 
-class PicturesSettings(FigureSettings):
+class PicturesSettings(PanelsSettings):
     """Settings of pictures: `without` is an arm that asks nothing, shown before the answers of `arm`."""
 
     kind: Literal["pictures"]
-    orientation: str
     arm: str
     without: str | None = None
     budgets: Some[Count] = Field(description="numbers of answers, a panel each")
-    shown: PositiveInt = Field(10, description="test images of every cluster, drawn at random")
     questions: PositiveInt = Field(20, description="first questions that are shown")
 
     @property
@@ -44,7 +39,7 @@ class PicturesSettings(FigureSettings):
         return [arm for arm in (self.without, self.arm) if arm is not None]
 
 
-class Figure(base.Figure):
+class Figure(Panels):
     """Test images in the clusters that one run found, before any answer and after some; and its first questions.
 
     Source: ours.
@@ -53,23 +48,10 @@ class Figure(base.Figure):
     Settings = PicturesSettings
     settings: PicturesSettings
 
-    @property
-    def orientations(self) -> list[str]:
-        """The one of its settings."""
-        return [self.settings.orientation]
-
     def runs(self) -> Iterator[Run]:
         """The first seed at every number of answers that the arm can ask."""
         for arm, budget in self._shown():
             yield self._run(arm, budget)
-
-    def drawing(self, source: Path) -> base.Drawing:
-        """Drawn from the folders of its runs; `source` is their summary, which says that they are there."""
-        from pcl import stats
-
-        stats.of_runs(stats.read(source), self.runs())
-        shown = [self._panel(arm, budget) for arm, budget in self._shown()]
-        return base.Drawing(lambda ink: self._draw(shown, ink), panels.numbers(shown), dict(panels.titles(shown)))
 
     def caption(self, images: Images) -> str:
         """What is shown, and what the marks are."""
@@ -82,13 +64,11 @@ class Figure(base.Figure):
 
     def description(self, summary: pd.DataFrame, images: Images) -> str:
         """How many images are right after how many answers."""
-        shown = [self._panel(*at) for at in self._shown()]
-        right = "; ".join(f"{panel.title}: {panel.acc:.3f}" for panel in shown)
-        wrong = ". ".join(f"{panel.title}: {panel.mistakes}" for panel in shown)
-        return (
-            f"{self.settings.title} on {self.task}. Share of test images that are right; {right}. Of the images "
-            f"shown, wrong ones and their true clusters. {wrong}."
-        )
+        return f"{self.settings.title} on {self.task}. {self.in_words()}"
+
+    def panels(self) -> list[Panel]:
+        """Before any answer, and after some."""
+        return [self._panel(arm, budget) for arm, budget in self._shown()]
 
     def _shown(self) -> Iterator[tuple[str, int]]:
         s = self.settings
@@ -107,7 +87,8 @@ class Figure(base.Figure):
         asked = f"{budget} answers" if budget else f"{run.title}, no answer"
         return panels.of_run(run, self.settings.orientation, asked, self.settings.shown, rng)
 
-    def _draw(self, shown: list[Panel], ink: str) -> Canvas:
+    def draw(self, shown: list[Panel], ink: str) -> Canvas:
+        """Panels, and the first questions below."""
         from matplotlib.figure import Figure as Canvas
 
         from pcl import datasets

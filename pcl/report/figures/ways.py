@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, PositiveInt
 
 from pcl import seed as seeds
-from pcl.config import FigureSettings
 from pcl.report import panels
-from pcl.report.figures import base
-from pcl.report.panels import Panel
+from pcl.report.panels import Panel, Panels, PanelsSettings
 from pcl.report.words import heading
 
 if TYPE_CHECKING:
@@ -25,15 +22,13 @@ if TYPE_CHECKING:
 ACROSS = 2  # panels side by side
 
 
-class WaysSettings(FigureSettings):
+class WaysSettings(PanelsSettings):
     """Settings of ways: each is a task of the study, in `orientation`, and the arm that sorts it."""
 
     kind: Literal["ways"]
-    orientation: str
     ways: dict[str, str] = Field(
         min_length=1, description="task -> arm, a panel each; those of other studies are left out"
     )
-    shown: PositiveInt = Field(10, description="test images of every cluster, drawn at random")
     clusters: PositiveInt = Field(4, description="of each task, at most so many")
 
     @property
@@ -47,7 +42,7 @@ class WaysSettings(FigureSettings):
         return list(self.ways)
 
 
-class Figure(base.Figure):
+class Figure(Panels):
     """Test images in the clusters that one run found, for several tasks on the same pictures.
 
     Source: ours.
@@ -55,11 +50,6 @@ class Figure(base.Figure):
 
     Settings = WaysSettings
     settings: WaysSettings
-
-    @property
-    def orientations(self) -> list[str]:
-        """The one of its settings."""
-        return [self.settings.orientation]
 
     @property
     def empty(self) -> bool:
@@ -71,14 +61,6 @@ class Figure(base.Figure):
         for task in self._tasks:
             yield self._run(task)
 
-    def drawing(self, source: Path) -> base.Drawing:
-        """Drawn from the folders of its runs; `source` is their summary, which says that they are there."""
-        from pcl import stats
-
-        stats.of_runs(stats.read(source), self.runs())
-        shown = self._panels()
-        return base.Drawing(lambda ink: self._draw(shown, ink), panels.numbers(shown), dict(panels.titles(shown)))
-
     def caption(self, images: Images) -> str:
         """What is shown, and what the marks are."""
         s = self.settings
@@ -89,13 +71,7 @@ class Figure(base.Figure):
 
     def description(self, summary: pd.DataFrame, images: Images) -> str:
         """How many images are right."""
-        shown = self._panels()
-        right = "; ".join(f"{panel.title}: {panel.acc:.3f}" for panel in shown)
-        wrong = ". ".join(f"{panel.title}: {panel.mistakes}" for panel in shown)
-        return (
-            f"{self.settings.title}. Share of test images that are right; {right}. Of the images shown, wrong ones "
-            f"and their true clusters. {wrong}."
-        )
+        return f"{self.settings.title}. {self.in_words()}"
 
     @property
     def _tasks(self) -> list[str]:
@@ -105,7 +81,8 @@ class Figure(base.Figure):
         s = self.settings
         return self.plan.run(task, s.orientation, s.ways[task], self.plan.study.seeds[0])
 
-    def _panels(self) -> list[Panel]:
+    def panels(self) -> list[Panel]:
+        """One for each way."""
         s, found = self.settings, []
         for task, run in zip(self._tasks, self.runs(), strict=True):
             asked = f"{run.budget} answers" if run.budget else "no answer"
@@ -114,7 +91,8 @@ class Figure(base.Figure):
             found.append(panel._replace(images=panel.images[: s.clusters], wrong=panel.wrong[: s.clusters]))
         return found
 
-    def _draw(self, shown: list[Panel], ink: str) -> Canvas:
+    def draw(self, shown: list[Panel], ink: str) -> Canvas:
+        """Panels, two side by side."""
         from matplotlib.figure import Figure as Canvas
 
         from pcl import datasets
