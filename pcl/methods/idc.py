@@ -134,10 +134,9 @@ class Method(base.AskingMethod):
         bank, has = batch.more[BANK], batch.more[BANK] >= 0
         terms = {"sure": s.regularisation_weight * form.balanced_cross_entropy(outputs["all"][has], bank[has])}
         if LABELS in outputs:
-            logits, labels = outputs[LABELS], batch.more[LABELS]
-            with_one, with_none = labels >= 0, labels < 0
-            terms["positive"] = s.positive_weight * form.balanced_cross_entropy(logits[with_one], labels[with_one])
-            terms["negative"] = s.negative_weight * form.rejection(logits[with_none], batch.more[REFUSED][with_none])
+            logits, labels, one = outputs[LABELS], batch.more[LABELS], batch.more[LABELS] >= 0
+            terms["positive"] = s.positive_weight * form.balanced_cross_entropy(logits[one], labels[one])
+            terms["negative"] = s.negative_weight * form.rejection(logits[~one], batch.more[REFUSED][~one])
         if "pairs" in outputs:
             terms["pairs"] = s.pair_weight * losses.pairs.pair_loss(outputs["pairs"], batch.same)
         return terms
